@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,12 +18,21 @@ Record = dict[str, Any]
 class Refusal(Exception):
     """An honest 4xx: becomes the error body of the operation's plane."""
 
-    def __init__(self, status: int, message: str, *, param: str | None = None, code: str | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.message = message
         self.param = param
         self.code = code
+        self.headers = dict(headers or {})
 
 
 def not_found(what: str, identifier: str) -> Refusal:
@@ -107,12 +116,17 @@ class Call:
     gateway: Gateway
 
     def fault(self, name: str) -> bool:
-        """Whether the gateway was told to show this fault."""
-        return name in self.gateway.faults
+        """Whether the gateway was told to show this fault (everywhere, or on this operation)."""
+        return self.gateway.faulty(name, self.operation)
 
 
 Handler = Callable[[Call], Any]  # returns Answer, EventStream, or a JSON value for 200
 HANDLERS: dict[str, Handler] = {}
+
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+Socket = Callable[[Call, Receive, Send], Awaitable[None]]
+SOCKETS: dict[str, Socket] = {}  # operationId → behaviour of an upgraded connection (ASGI messages)
 
 
 def handles(*operations: str) -> Callable[[Handler], Handler]:
@@ -134,10 +148,15 @@ class Gateway:
 
     tenants: dict[str, Tenant] = field(default_factory=dict)
     keys: dict[str, ApiKey] = field(default_factory=dict)
-    faults: frozenset[str] = frozenset()
+    faults: frozenset[str] = frozenset()  # "name" or "name@operation"
     speed: float = 1.0  # how fast timed transitions go; 0 makes them immediate
     latency: float = 0.0  # seconds added before each answer
     provider: bool = False
+
+    def faulty(self, name: str, operation: str) -> bool:
+        """Whether a fault is on for an operation: as ``name`` or as ``name@operation``."""
+        faults = self.faults
+        return bool(faults) and (name in faults or f"{name}@{operation}" in faults)
 
     def now(self) -> int:
         """Unix time in whole seconds, as the contract writes it."""

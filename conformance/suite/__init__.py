@@ -1,0 +1,1 @@
+"""The suite as plain pytest: ``pytest --pyargs conformance.suite``. Options come from conformance.plugin."""

@@ -1,0 +1,109 @@
+"""The one judgement: exchanges in, results out. Pure, so live traffic and recordings are judged alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from conformance.checks import requests, responses  # noqa: F401  registers the checks
+from conformance.checks.registry import Context, Undecided, Violation, get_check
+from conformance.checks.requests import reached
+from conformance.contract import Contract, Validators, validators
+from conformance.contract.requirements import Requirements
+from conformance.model import Exchange, Finding, Kind, Requirement, Result, Verdict
+
+MAX_FINDINGS = 10  # kept for one unit: enough to see a pattern, too few to drown in
+
+
+@dataclass
+class _Unit:
+    judged: int = 0
+    findings: dict[str, Finding] = field(default_factory=dict)
+    undecided: str = ""
+
+    def result(self, requirement: str, operation: str) -> Result:
+        if any(not one.stricter_than_practice for one in self.findings.values()):
+            verdict = Verdict.FAIL
+        elif self.judged:
+            verdict = Verdict.PASS
+        else:
+            verdict = Verdict.INCONCLUSIVE
+        reason = self.undecided if verdict is Verdict.INCONCLUSIVE else ""
+        return Result(requirement, operation, verdict, self.judged, tuple(self.findings.values()), reason)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What a set of exchanges shows: results, operations reached, and how many were judged."""
+
+    results: tuple[Result, ...]
+    reached: frozenset[str]
+    judged_exchanges: int
+
+
+class Judge:
+    """Holds the checks of one contract ready; ``judge`` itself keeps nothing between calls.
+
+    ``practice`` loads the contract under its lenient errata, only when something fails.
+    """
+
+    def __init__(self, requirements: Requirements, practice: Callable[[], Contract]) -> None:
+        def lenient() -> Validators:
+            return validators(practice())
+
+        contract = requirements.contract
+        self._context = Context(contract, validators(contract), lenient)
+        self._known = frozenset(operation.id for operation in contract.operations)
+        self._checks = [
+            (requirement, get_check(requirement.check))
+            for requirement in requirements.all
+            if requirement.kind is Kind.JUDGED
+        ]
+        self._units = frozenset(requirements.universe)
+
+    def judge(self, exchanges: Iterable[Exchange]) -> Judgement:
+        """Judge exchanges of any origin; those of no known operation are passed over."""
+        units: dict[tuple[str, str], _Unit] = {}
+        seen: set[str] = set()
+        counted = 0
+        for exchange in exchanges:
+            if exchange.operation not in self._known:
+                continue
+            spoken = False
+            for requirement, check in self._checks:
+                key = (requirement.id, exchange.operation)
+                if key not in self._units:
+                    continue
+                outcome = check(exchange, self._context)
+                if outcome is None:
+                    continue
+                unit = units.setdefault(key, _Unit())
+                if isinstance(outcome, Undecided):
+                    unit.undecided = unit.undecided or outcome.reason
+                    continue
+                spoken = True
+                unit.judged += 1
+                for violation in outcome:
+                    finding = _finding(requirement, exchange, violation)
+                    if len(unit.findings) < MAX_FINDINGS:
+                        unit.findings.setdefault(finding.fingerprint, finding)
+            counted += spoken
+            if exchange.operation not in seen and reached(exchange, self._context):
+                seen.add(exchange.operation)
+        results = tuple(unit.result(*key) for key, unit in units.items())
+        return Judgement(results, frozenset(seen), counted)
+
+
+def _finding(requirement: Requirement, exchange: Exchange, violation: Violation) -> Finding:
+    basis = "\n".join((requirement.id, exchange.operation, violation.kind))
+    return Finding(
+        requirement=requirement.id,
+        level=requirement.level,
+        operation=exchange.operation,
+        exchange=exchange.id,
+        message=violation.message,
+        details=violation.details,
+        fingerprint=hashlib.sha256(basis.encode("utf-8", "replace")).hexdigest()[:16],
+        stricter_than_practice=violation.stricter_than_practice,
+    )

@@ -1,0 +1,153 @@
+"""The grammar of an OpenAPI document: which key holds which kind of object, and which holds data.
+
+Stripping goes by position, never by name: a schema property may be *called* ``description``, and
+what stands under ``example``, ``default``, ``enum`` or ``const`` is a value, not a document.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+DATA = "data"  # kept as it is
+PROSE = "prose"  # dropped
+METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+
+_PROSE = dict.fromkeys(("summary", "description", "externalDocs"), PROSE)
+_SCHEMA_CHILDREN = ("not", "additionalProperties", "propertyNames", "contains", "if", "then", "else")
+_SCHEMA_MAPS = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
+_SCHEMA_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+
+# kind -> key -> kind of the child. "map:x": names to x; "list:x": list of x; a key that is not
+# listed keeps its value unless it starts with "x-".
+GRAMMAR: Mapping[str, Mapping[str, str]] = {
+    "document": {
+        "info": "info",
+        "servers": "list:server",
+        "paths": "paths",
+        "webhooks": "map:path",
+        "components": "components",
+        "tags": "list:tag",
+        **_PROSE,
+    },
+    "info": {"termsOfService": PROSE, "contact": PROSE, "license": PROSE, **_PROSE},
+    "server": {"variables": "map:variable", **_PROSE},
+    "variable": _PROSE,
+    "tag": _PROSE,
+    "components": {
+        "schemas": "map:schema",
+        "responses": "map:response",
+        "parameters": "map:parameter",
+        "examples": "map:example",
+        "requestBodies": "map:body",
+        "headers": "map:header",
+        "securitySchemes": "map:scheme",
+        "links": "map:link",
+        "callbacks": "map:paths",
+        "pathItems": "map:path",
+    },
+    "paths": {"*": "path"},
+    "path": {
+        **dict.fromkeys(METHODS, "operation"),
+        "servers": "list:server",
+        "parameters": "list:parameter",
+        **_PROSE,
+    },
+    "operation": {
+        "parameters": "list:parameter",
+        "requestBody": "body",
+        "responses": "responses",
+        "callbacks": "map:paths",
+        "servers": "list:server",
+        **_PROSE,
+    },
+    "parameter": {
+        "schema": "schema",
+        "content": "map:media",
+        "examples": "map:example",
+        "example": DATA,
+        **_PROSE,
+    },
+    "header": {
+        "schema": "schema",
+        "content": "map:media",
+        "examples": "map:example",
+        "example": DATA,
+        **_PROSE,
+    },
+    "body": {"content": "map:media", **_PROSE},
+    "media": {
+        "schema": "schema",
+        "example": DATA,
+        "examples": "map:example",
+        "encoding": "map:encoding",
+        **_PROSE,
+    },
+    "encoding": {"headers": "map:header", **_PROSE},
+    "responses": {"*": "response"},
+    "response": {
+        "headers": "map:header",
+        "content": "map:media",
+        "links": "map:link",
+        **_PROSE,
+    },
+    "example": {"value": DATA, **_PROSE},
+    "link": {"parameters": DATA, "requestBody": DATA, "server": "server", **_PROSE},
+    "scheme": {"flows": DATA, **_PROSE},
+    "schema": {
+        **dict.fromkeys(_SCHEMA_CHILDREN, "schema"),
+        **dict.fromkeys(_SCHEMA_MAPS, "map:schema"),
+        **dict.fromkeys(_SCHEMA_LISTS, "list:schema"),
+        "items": "schema",
+        "title": PROSE,
+        "$comment": PROSE,
+        **dict.fromkeys(("example", "examples", "default", "enum", "const", "required"), DATA),
+        "discriminator": DATA,
+        "xml": DATA,
+        **_PROSE,
+    },
+}
+
+
+def strip(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the machine-checkable part of an OpenAPI document; the argument is left alone."""
+    stripped: dict[str, Any] = _strip(document, "document")
+    return stripped
+
+
+def _strip(node: Any, kind: str) -> Any:
+    if kind == DATA:
+        return node
+    if kind.startswith("map:"):
+        kind = kind.removeprefix("map:")
+        return {key: _strip(child, kind) for key, child in node.items()} if isinstance(node, dict) else node
+    if kind.startswith("list:"):
+        kind = kind.removeprefix("list:")
+        return [_strip(child, kind) for child in node] if isinstance(node, list) else node
+    if isinstance(node, list):  # tuple-style `items`
+        return [_strip(child, kind) for child in node]
+    if not isinstance(node, dict):
+        return node
+    grammar = GRAMMAR[kind]
+    kept: dict[str, Any] = {}
+    for key, child in node.items():
+        if key.startswith("x-"):
+            continue
+        meaning = grammar.get(key, grammar.get("*", DATA))
+        if meaning == PROSE:
+            continue
+        kept[key] = _response(key, child) if meaning == "response" else _strip(child, meaning)
+    return kept
+
+
+def _response(status: str, node: Any) -> Any:
+    """A Response must keep a description: the phrase of its status stands in for the prose."""
+    kept = _strip(node, "response")
+    if not isinstance(kept, dict) or "$ref" in kept:
+        return kept
+    try:
+        phrase = HTTPStatus(int(status)).phrase
+    except ValueError:
+        phrase = ""
+    return {"description": phrase, **kept}

@@ -1,0 +1,82 @@
+"""Runs the jobs of one worker concurrently, ahead of the pytest items that wait for them.
+
+Everything lives on one event loop in the main thread: while an item waits for its own job, the
+others make progress, so a slow target costs about latency × requests ÷ concurrency.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Iterable
+from typing import Any, TypeVar
+
+from conformance.errors import SuiteError
+from conformance.exercise.jobs import Done, Job, resend, run
+from conformance.exercise.plan import Plan
+from conformance.model import Case, Exchange
+from conformance.target import Ledger, Session
+
+AHEAD = 4  # jobs in flight for each request that may be: preparation chains leave gaps
+
+T = TypeVar("T")
+
+
+class Engine:
+    """Owns the loop and the session. ``start`` the jobs in the order they will be asked for."""
+
+    def __init__(self, plan: Plan, session: Session, ledger: Ledger, *, concurrency: int) -> None:
+        self.plan = plan
+        self._session = session
+        self._ledger = ledger
+        self._loop = asyncio.new_event_loop()
+        self._tasks: dict[str, asyncio.Task[Done]] = {}
+        self._slots = asyncio.Semaphore(max(concurrency, 1) * AHEAD)
+        self._alone = asyncio.Lock()
+
+    def start(self, jobs: Iterable[Job], *, serial: frozenset[str] = frozenset()) -> None:
+        """Begin jobs; those on ``serial`` operations begin when all the others are done, one by one."""
+        together: list[asyncio.Task[Done]] = []
+        for job in jobs:
+            if job.operation in serial:
+                task = self._loop.create_task(self._after(list(together), job))
+            else:
+                task = self._loop.create_task(self._slotted(job))
+                together.append(task)
+            self._tasks[job.item] = task
+
+    async def _slotted(self, job: Job) -> Done:
+        async with self._slots:
+            return await run(job, self.plan, self._session, self._ledger)
+
+    async def _after(self, others: list[asyncio.Task[Done]], job: Job) -> Done:
+        if others:
+            await asyncio.wait(others)
+        async with self._alone:
+            return await run(job, self.plan, self._session, self._ledger)
+
+    def result(self, job: Job) -> Done:
+        """What the job sent; begins it when it was not begun. SuiteError when the suite broke."""
+        task = self._tasks.pop(job.item, None) or self._loop.create_task(self._slotted(job))
+        try:
+            return self._loop.run_until_complete(task)
+        except KeyboardInterrupt:
+            raise
+        except Exception as error:
+            raise SuiteError(f"{job.concern} of {job.operation}: {type(error).__name__}: {error}") from error
+
+    def resend(self, case: Case, job: Job) -> tuple[Exchange, ...]:
+        """Send one case of a job again, alone."""
+        return self._do(resend(case, job, self.plan, self._session, self._ledger))
+
+    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        return self._loop.run_until_complete(coroutine)
+
+    def close(self) -> None:
+        """Cancel what still runs (each job removes what it made first), then close the connections."""
+        running = [task for task in self._tasks.values() if not task.done()]
+        for task in running:
+            task.cancel()
+        if running:
+            self._do(asyncio.wait(running))
+        self._do(self._session.aclose())
+        self._loop.close()

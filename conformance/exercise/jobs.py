@@ -1,0 +1,124 @@
+"""What each concern of the suite sends: one job per pytest item."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from conformance.exercise.binding import UnboundError
+from conformance.exercise.plan import NotAllowedError, Plan
+from conformance.exercise.world import Unprepared, World
+from conformance.generation import canonical_case, credential_cases, method_cases, unknown_id_cases
+from conformance.model import Case, Credential, Exchange, Purpose, Verdict
+from conformance.target import Ledger, Session
+
+_SHARED_ROLES = frozenset({"read", "list", "query", "download", "inference", "update", "bulk-update", "create"})
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """The work of one pytest item: a concern on an operation."""
+
+    item: str
+    concern: str
+    operation: str
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """What a job sent. ``verdict`` is set when there is nothing to judge, with the reason."""
+
+    job: Job
+    exchanges: tuple[Exchange, ...]
+    verdict: Verdict | None = None
+    reason: str = ""
+    cases: int = 0
+    unsent: int = 0
+
+
+def cases_of(plan: Plan, job: Job) -> tuple[Sequence[Case], str]:
+    """The cases a job sends and, when there are none, why."""
+    contract, graph, operation = plan.contract, plan.graph, job.operation
+    if job.concern in _FROM_CORPUS:
+        if job.concern != "examples" and "once" in plan.usage(operation).flags:
+            return (), "what it acts on cannot be made again; only the canonical request is sent"
+        purpose = _FROM_CORPUS[job.concern]
+        found = tuple(case for case in plan.corpus.cases(operation) if case.purpose is purpose)
+        return found, plan.corpus.gap(operation, purpose) if not found else ""
+    canonical = canonical_case(contract, graph, operation)
+    if job.concern == "canonical":
+        return (canonical,), ""
+    if job.concern == "unknown-id":
+        return unknown_id_cases(canonical, plan.usage(operation)), "it takes no id"
+    if job.concern == "method":
+        return method_cases(contract, operation), "every method of the path is documented"
+    credential = Credential(job.concern)
+    if credential is not Credential.ABSENT and credential not in plan.target.credentials:
+        return (), f"the target file names no {credential} credential"
+    return [case for case in credential_cases(canonical) if case.credential is credential], "no such case"
+
+
+_FROM_CORPUS: Mapping[str, Purpose] = {
+    "examples": Purpose.EXAMPLE,
+    "valid": Purpose.VALID,
+    "invalid": Purpose.INVALID,
+}
+#: Concerns whose absence of cases is a fact about the contract, not a gap of the execution.
+_NOTHING_TO_SEND = frozenset({"examples", "valid", "invalid", "method", "unknown-id"})
+
+
+async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
+    """Send everything a job has to send, and remove what it made."""
+    usage = plan.usage(job.operation)
+    if usage.needs and usage.needs not in plan.target.capabilities:
+        return Done(job, (), Verdict.NOT_APPLICABLE, f"the target does not declare the capability {usage.needs}")
+    cases, why = cases_of(plan, job)
+    if not cases:
+        verdict = Verdict.NOT_APPLICABLE if job.concern in _NOTHING_TO_SEND else Verdict.INCONCLUSIVE
+        return Done(job, (), verdict, why)
+    world = World(plan, session, ledger, job.item)
+    shares = usage.role in _SHARED_ROLES and "async" not in usage.flags
+    problems: list[str] = []
+
+    async def one(case: Case) -> None:
+        own = world if shares else world.child()
+        try:
+            plan.permit(job.operation, case)
+            await own.send(case)
+        except (NotAllowedError, Unprepared, UnboundError) as problem:
+            problems.append(str(problem))
+        finally:
+            if own is not world:
+                await asyncio.shield(own.cleanup())
+
+    try:
+        if shares:
+            try:
+                plan.permit(job.operation, cases[0])
+                await world.prepare(cases[0])
+            except (NotAllowedError, Unprepared, UnboundError) as problem:
+                return Done(job, tuple(world.exchanges), Verdict.INCONCLUSIVE, str(problem), 0, len(cases))
+        await asyncio.gather(*(one(case) for case in cases))
+    finally:
+        await asyncio.shield(world.cleanup())
+    exchanges = tuple(sorted(world.exchanges, key=lambda exchange: exchange.started))
+    sent = len(cases) - len(problems)
+    if not sent:
+        return Done(job, exchanges, Verdict.INCONCLUSIVE, problems[0], 0, len(problems))
+    return Done(job, exchanges, None, problems[0] if problems else "", sent, len(problems))
+
+
+Runner = Callable[[Job], Awaitable[Done]]
+
+
+async def resend(case: Case, job: Job, plan: Plan, session: Session, ledger: Ledger) -> tuple[Exchange, ...]:
+    """Send one case again in a world of its own: what shrinking needs."""
+    world = World(plan, session, ledger, job.item)
+    try:
+        await world.send(replace(case))
+    except (NotAllowedError, Unprepared, UnboundError):
+        return ()
+    finally:
+        await asyncio.shield(world.cleanup())
+    return tuple(world.exchanges)

@@ -1,0 +1,105 @@
+"""What an execution is about to do: contract, graph, target, effort, seed, and what it may touch."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from conformance.contract import Contract
+from conformance.contract.requirements import Requirements
+from conformance.contract.resources import Graph, Resource, Usage
+from conformance.exercise.binding import parts_of, symbol_of
+from conformance.generation import Corpus
+from conformance.model import Case, Credential, Operation, Purpose
+from conformance.target import Target
+
+_HONEST = frozenset({Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID, Purpose.INVALID, Purpose.PREPARE})
+_GATES = {"cost": "cost", "side-effect": "side-effects"}
+
+
+class NotAllowedError(Exception):
+    """The target file does not allow what a case would do; the message names the word to add."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One execution, as every worker sees it. ``marker`` stands in each name the execution makes."""
+
+    contract: Contract
+    graph: Graph
+    requirements: Requirements
+    target: Target
+    corpus: Corpus
+    seed: int
+    effort: str
+    marker: str
+    worker: str = "main"
+    _serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
+
+    def serial(self) -> str:
+        """A number no other name of this execution has."""
+        return f"{self.worker}-{next(self._serial)}"
+
+    def epoch(self) -> int:
+        return int(time.time())
+
+    def usage(self, operation: str) -> Usage:
+        return self.graph.usage(operation)
+
+    @cached_property
+    def probe(self) -> Operation | None:
+        """A harmless read that tells whether the target still answers at all."""
+        return next(iter(self.probes), None)
+
+    @cached_property
+    def probes(self) -> tuple[Operation, ...]:
+        """Reads without parameters, one for each of the first few groups, for the preflight."""
+        found: dict[str, Operation] = {}
+        for operation in self.contract.operations:
+            usage = self.graph.usage(operation.id)
+            harmless = operation.method == "GET" and not operation.public and not operation.websocket
+            needs_nothing = "{" not in operation.path and not usage.canonical.query
+            if harmless and needs_nothing and self.target.claims(operation.id, operation.group):
+                found.setdefault(operation.group, operation)
+        return tuple(found.values())
+
+    def creates(self, case: Case) -> Resource | None:
+        """The resource that a success of this case would create."""
+        if case.method is not None:
+            return None
+        return self._creators.get(case.operation)
+
+    @cached_property
+    def _creators(self) -> dict[str, Resource]:
+        found: dict[str, Resource] = {}
+        for resource in self.graph.resources.values():
+            if resource.create is not None and (resource.create not in found or resource.request is None):
+                found[resource.create] = resource
+        return found
+
+    def permit(self, operation: str, case: Case) -> None:
+        """Raise NotAllowedError when the target file does not allow the case on this target."""
+        target = self.target
+        if target.embedded or case.credential is not Credential.OWNER:
+            return
+        if case.purpose is Purpose.METHOD:
+            self._need("undocumented-methods", operation)
+        if case.purpose not in _HONEST:
+            return
+        flags = self.graph.usage(operation).flags
+        for flag, word in _GATES.items():
+            if flag in flags:
+                self._need(word, operation)
+        if "destructive" in flags and self._touches_given(case):
+            self._need("destructive", operation)
+
+    def _need(self, word: str, operation: str) -> None:
+        if word not in self.target.allow:
+            raise NotAllowedError(f'{operation} needs allow = ["{word}"] in the target file')
+
+    def _touches_given(self, case: Case) -> bool:
+        values = list(parts_of(case)[0].values())
+        return any((symbol := symbol_of(value)) is not None and symbol[0] == "$given" for value in values)

@@ -1,0 +1,60 @@
+"""Before anything is exercised: does the target answer, and does it accept the owner's key?"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from conformance.errors import PreflightError
+from conformance.exercise.plan import Plan
+from conformance.generation import canonical_case, wire
+from conformance.model import Credential, Exchange, Operation, Purpose
+from conformance.target import Outgoing, Session
+
+PROBES = 4
+_REFUSALS = (401, 403)
+
+
+def preflight(plan: Plan) -> None:
+    """Probe a few harmless reads; PreflightError when nobody answers or the key is refused everywhere.
+
+    What a probe answers beyond that is not judged here: a target that answers nonsense is a target.
+    """
+    exchanges = asyncio.run(_probe(plan, plan.probes[:PROBES]))
+    if not exchanges:
+        return
+    where = ", ".join(dict.fromkeys(plan.target.base_urls.values()))
+    silent = [exchange for exchange in exchanges if exchange.response is None]
+    if len(silent) == len(exchanges):
+        raise PreflightError(f"nothing answers at {where}: {silent[0].detail or silent[0].failure}")
+    statuses = [exchange.response.status for exchange in exchanges if exchange.response is not None]
+    if all(status in _REFUSALS for status in statuses):
+        raise PreflightError(
+            f"the target at {where} refuses the owner's credential everywhere (status {statuses[0]})",
+            hint="check the key in the target file",
+        )
+
+
+async def _probe(plan: Plan, operations: Sequence[Operation]) -> list[Exchange]:
+    session = Session(plan.target, None, worker="preflight", workers=1, concurrency=PROBES)
+    try:
+        sent = await asyncio.gather(*(session.send(probe_of(plan, one)) for one in operations))
+    finally:
+        await session.aclose()
+    return [one.exchange for one in sent]
+
+
+def probe_of(plan: Plan, operation: Operation) -> Outgoing:
+    """The request that asks whether the target is there."""
+    message = wire(canonical_case(plan.contract, plan.graph, operation.id))
+    return Outgoing(
+        operation=operation.id,
+        plane=operation.plane,
+        method=operation.method,
+        path=operation.path,
+        query=message.query,
+        headers=message.headers,
+        credential=Credential.OWNER,
+        purpose=Purpose.PREFLIGHT,
+        item="preflight",
+    )

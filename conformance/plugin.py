@@ -1,0 +1,347 @@
+"""The pytest plugin: options, parametrisation, and the capture of results. Inert unless the suite is run.
+
+On one process it plays controller and worker at once; under xdist the controller gathers and each
+worker exercises its own share.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Generator, Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from conformance.errors import ConformanceError
+from conformance.exercise.embedded import EmbeddedGateway
+from conformance.exercise.execution import Gathering
+from conformance.exercise.jobs import Job
+from conformance.exercise.preflight import preflight
+from conformance.exercise.scheduling import FixedShares, share
+from conformance.exercise.settings import Settings, chosen, new_run_id
+from conformance.exercise.worker import ItemReport, Worker, peak_memory
+from conformance.generation import EFFORTS
+from conformance.model import Level, Operation, Verdict
+from conformance.reporting.allure_labels import labels
+from conformance.reporting.scorecard import Card
+from conformance.reporting.terminal import Live, print_scorecard
+
+SUITE = Path(__file__).parent / "suite"
+_PLUGIN = pytest.StashKey["ConformancePlugin"]()
+_REPORT = pytest.StashKey[ItemReport]()
+_ATTRIBUTE = "conformance"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("conformance", "gateway conformance (pytest --pyargs conformance.suite)")
+    try:
+        group.addoption("--base-url", metavar="URL", help="data plane of the target; credentials from CONFORMANCE_*_KEY")
+    except ValueError:  # pytest-base-url is installed: its option means the same
+        pass
+    add = group.addoption
+    add("--conformance-target", metavar="FILE", help="target file (TOML); default: the embedded reference gateway")
+    add("--conformance-contract", metavar="NAME", default="portkey", help="contract to judge by [portkey]")
+    add("--conformance-specs-dir", metavar="DIR", help="folder of contracts, instead of the packaged one")
+    add("--conformance-strictness", metavar="WORD", default="strict", help="errata: strict or lenient [strict]")
+    add("--conformance-group", metavar="GROUP", action="append", default=[], help="only this endpoint group (repeatable)")
+    add("--conformance-only", metavar="OPERATION", action="append", default=[], help="only this operation (repeatable)")
+    add("--conformance-effort", metavar="WORD", default="standard", help=f"{', '.join(EFFORTS)} [standard]")
+    add("--conformance-seed", metavar="N", type=int, default=1, help="seed of everything drawn [1]")
+    add("--conformance-concurrency", metavar="N", type=int, help="requests in flight, all workers together")
+    add("--conformance-reports", metavar="DIR", default="reports", help="where run folders go [reports]")
+    add("--conformance-fault", metavar="NAME", action="append", default=[], help="fault of the embedded gateway")
+    add("--conformance-latency", metavar="SECONDS", type=float, help="delay of the embedded gateway's answers")
+    parser.addini("conformance_link", "pattern of requirement links in Allure, {} stands for the id", default="")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "concern(name, *requirements): what an item of the suite is about")
+    if _asks_for_suite(config):
+        plugin = ConformancePlugin(config)
+        config.stash[_PLUGIN] = plugin
+        config.pluginmanager.register(plugin, "conformance-execution")
+
+
+def _asks_for_suite(config: pytest.Config) -> bool:
+    inside = str(SUITE)
+    return any(arg.startswith("conformance.suite") or os.path.abspath(arg).startswith(inside) for arg in config.args)
+
+
+class ConformancePlugin:
+    """One pytest session over the suite."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.options: Any = config.option
+        handed = getattr(config, "workerinput", {}).get(_ATTRIBUTE)
+        self.is_worker = handed is not None
+        self.distributes = not self.is_worker and bool(getattr(self.options, "tx", None))
+        self.name = getattr(config, "workerinput", {}).get("workerid", "main")
+        self.live: Live | None = None
+        self.card: Card | None = None
+        self.problem: ConformanceError | None = None
+        self._gateway: EmbeddedGateway | None = None
+        self._worker: Worker | None = None
+        self._gathering: Gathering | None = None
+        self._settings = Settings.from_json(handed) if handed is not None else None
+        self._own_scheduler = self.is_worker and bool(config.workerinput.get("conformance_shares"))  # type: ignore[attr-defined]
+        self._scope: Mapping[str, str] = {}
+        self._operations: tuple[Operation, ...] = ()
+
+    @property
+    def settings(self) -> Settings:
+        assert self._settings is not None, "the session has not started"
+        return self._settings
+
+    # the session
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionstart(self) -> None:
+        if self.is_worker:
+            self._worker = Worker(self.settings, self.name)
+            return
+        try:
+            self._begin()
+        except ConformanceError as error:
+            self.problem = error
+            self._stop_gateway()
+            if self.live is not None:
+                pytest.exit(str(error), returncode=error.exit_code)
+            raise pytest.UsageError(str(error)) from error
+
+    def _begin(self) -> None:
+        settings = self._from_options()
+        settings.check()
+        if settings.target is None and settings.base_url is None:
+            self._gateway = EmbeddedGateway(self._gateway_arguments())
+            settings = replace(settings, announcement=self._gateway.announcement)
+        target = settings.open_target()
+        settings = replace(settings, run_id=new_run_id(target.name, settings.effort, settings.seed, settings.started))
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        self._settings = settings
+        self._gathering = Gathering(settings)
+        preflight(self._gathering.plan)
+        if not self.distributes:
+            self._worker = Worker(settings, self.name)
+
+    def _from_options(self) -> Settings:
+        options = self.options
+        tx = getattr(options, "tx", None) or []
+        return Settings(
+            contract=options.conformance_contract,
+            specs_dir=options.conformance_specs_dir,
+            strictness=options.conformance_strictness,
+            target=options.conformance_target,
+            base_url=getattr(options, "base_url", None),
+            groups=tuple(options.conformance_group),
+            only=tuple(options.conformance_only),
+            effort=options.conformance_effort,
+            seed=options.conformance_seed,
+            concurrency=options.conformance_concurrency,
+            reports=str(Path(options.conformance_reports).absolute()),
+            command=getattr(options, "conformance_command", "") or _pytest_command(self.config),
+            workers=max(1, len(tx)),
+        )
+
+    def _gateway_arguments(self) -> list[str]:
+        arguments = [part for fault in self.options.conformance_fault for part in ("--fault", fault)]
+        if self.options.conformance_latency:
+            arguments += ["--latency", str(self.options.conformance_latency)]
+        return arguments
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        node.workerinput[_ATTRIBUTE] = self.settings.to_json()
+        node.workerinput["conformance_shares"] = self._shares_fixed()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_make_scheduler(self, config: pytest.Config, log: Any) -> Any:
+        return FixedShares(config, log) if self._shares_fixed() else None
+
+    def _shares_fixed(self) -> bool:
+        return self.options.dist == "load" and not self.options.maxschedchunk
+
+    # the items
+
+    def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
+        marker = metafunc.definition.get_closest_marker("concern")
+        if marker is None or "operation" not in metafunc.fixturenames:
+            return
+        plan = self._plan()
+        if not self._scope:
+            self._scope = chosen(plan.contract, plan.target, self.settings)
+        concerned = [plan.requirements.get(name) for name in marker.args[1:]]
+        operations = [
+            operation
+            for operation in plan.contract.operations
+            if not self._scope[operation.id]
+            and any(plan.requirements.applies(requirement, operation) for requirement in concerned)
+        ]
+        metafunc.parametrize("operation", operations, ids=[operation.id for operation in operations])
+
+    def _plan(self) -> Any:
+        if self._worker is not None:
+            return self._worker.plan
+        assert self._gathering is not None
+        return self._gathering.plan
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        plan = self._plan()
+
+        def is_serial(item: pytest.Item) -> bool:
+            job = job_of(item)
+            return job is not None and "serial" in plan.usage(job.operation).flags
+
+        items.sort(key=is_serial)  # stable: tenant-wide state is touched when all else is done
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        jobs = [job for item in session.items if (job := job_of(item)) is not None]
+        if self.live is not None and not self.distributes:
+            self.live.start(len(jobs))
+        if self._worker is None or (self.is_worker and not self._own_scheduler):
+            return
+        if self.is_worker:
+            mine = share([job.operation for job in jobs], self.settings.workers)
+            jobs = [jobs[index] for index in mine[int(self.name.removeprefix("gw"))]]
+        self._worker.start(jobs)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: Iterable[str]) -> None:
+        if self.live is not None and not self.live.total:
+            self.live.start(len(list(ids)))
+
+    def exercise(self, item: pytest.Item) -> ItemReport:
+        """Send and judge what the item is about; the report is kept for the controller."""
+        job = job_of(item)
+        assert job is not None and self._worker is not None
+        marker = item.get_closest_marker("concern")
+        assert marker is not None
+        report = self._worker.exercise(job, marker.args[1:])
+        item.stash[_REPORT] = report
+        return report
+
+    def label(self, item: pytest.Item, report: ItemReport) -> None:
+        """Allure labels and attachments of an item, set once."""
+        import allure
+        from allure_commons.types import AttachmentType
+
+        plan = self._plan()
+        operation = plan.contract.operation(report.operation)
+        judged = [plan.requirements.get(name) for name in item.get_closest_marker("concern").args[1:]]  # type: ignore[union-attr]
+        found = labels(
+            plan.contract.name, operation, report.concern, judged, link_pattern=self.config.getini("conformance_link")
+        )
+        allure.dynamic.epic(found.epic)
+        allure.dynamic.feature(found.feature)
+        allure.dynamic.story(found.story)
+        allure.dynamic.title(found.title)
+        allure.dynamic.severity(found.severity)
+        allure.dynamic.tag(*found.tags)
+        for name, url in found.links:
+            allure.dynamic.link(url or f"#{name}", name=name)
+        summary = [f"verdict: {report.verdict}", f"exchanges: {report.exchanges}, judged: {report.judged}"]
+        summary += [f"{one.level} {one.requirement} {one.operation}: {one.message}" for one in report.findings]
+        allure.attach("\n".join(summary), "summary", AttachmentType.TEXT)
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, Any, None]:
+        outcome = yield
+        test_report: pytest.TestReport = outcome.get_result()
+        job = job_of(item)
+        if job is None or call.when == "teardown":
+            return
+        report = item.stash.get(_REPORT, None)
+        if report is not None and call.when == "call":
+            setattr(test_report, _ATTRIBUTE, report.dumps())
+            test_report.user_properties += [("concern", job.concern), ("verdict", str(report.verdict))]
+        elif test_report.outcome == "failed":
+            broken = ItemReport(
+                item.nodeid, job.concern, job.operation, Verdict.ERROR, str(call.excinfo and call.excinfo.value), 0, 0, 0, 0
+            )
+            setattr(test_report, _ATTRIBUTE, broken.dumps())
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        text = getattr(report, _ATTRIBUTE, None)
+        if text is None or self._gathering is None:
+            return
+        outcome = self._gathering.add(ItemReport.loads(text))
+        if self.live is not None:
+            self.live.advance(outcome)
+
+    # the end
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        if self._worker is not None:
+            self._worker.close()
+        if self.is_worker:
+            self.config.workeroutput["conformance_memory"] = peak_memory()  # type: ignore[attr-defined]
+            return
+        if self.live is not None:
+            self.live.finish()
+        if self._gathering is not None and self.problem is None:
+            try:
+                self.card = self._gathering.finish()
+            finally:
+                self._stop_gateway()
+            if session.exitstatus == pytest.ExitCode.OK and self.card["verdict"]["exit_code"]:
+                session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        self._stop_gateway()
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        if self._gathering is not None and "conformance_memory" in getattr(node, "workeroutput", {}):
+            self._gathering.memory[node.gateway.id] = node.workeroutput["conformance_memory"]
+
+    def pytest_terminal_summary(self, terminalreporter: Any) -> None:
+        if self.card is not None:
+            terminalreporter.section("conformance")
+            print_scorecard(self.card, report=str(self.settings.folder / "index.html"))
+
+    def _stop_gateway(self) -> None:
+        if self._gateway is not None:
+            self._gateway.close()
+            self._gateway = None
+
+
+def job_of(item: pytest.Item) -> Job | None:
+    """The job of an item of the suite; None for items that have no operation."""
+    marker = item.get_closest_marker("concern")
+    callspec = getattr(item, "callspec", None)
+    if marker is None or callspec is None or "operation" not in callspec.params:
+        return None
+    return Job(item.nodeid, marker.args[0], callspec.params["operation"].id)
+
+
+@pytest.fixture
+def exercised(request: pytest.FixtureRequest) -> ItemReport:
+    """What the item's requests showed, judged; sending them is the set-up of the item."""
+    plugin = request.config.stash[_PLUGIN]
+    report = plugin.exercise(request.node)
+    if request.config.getoption("allure_report_dir", None):
+        plugin.label(request.node, report)
+    return report
+
+
+def _pytest_command(config: pytest.Config) -> str:
+    return " ".join(["pytest", *config.invocation_params.args])
+
+
+def must_hold(report: ItemReport) -> None:
+    """Turn a report into the outcome of its pytest item: fail with the findings, skip with the reason."""
+    __tracebackhide__ = True
+    if report.verdict is Verdict.FAIL:
+        lines = [
+            f"{one.level} {one.requirement} {one.operation}: {one.message} [exchange {one.exchange}]"
+            for one in report.findings
+            if one.level is Level.MUST
+        ]
+        pytest.fail("\n".join(lines), pytrace=False)
+    if report.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE):
+        pytest.skip(f"{report.verdict}: {report.reason}")
+
