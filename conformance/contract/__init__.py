@@ -3,5 +3,15 @@
 from __future__ import annotations
 
 from conformance.contract.loader import Contract, contract_names, load_contract
+from conformance.contract.schemas import Problem, ResponseRule, Validator, Validators, validators
 
-__all__ = ["Contract", "contract_names", "load_contract"]
+__all__ = [
+    "Contract",
+    "Problem",
+    "ResponseRule",
+    "Validator",
+    "Validators",
+    "contract_names",
+    "load_contract",
+    "validators",
+]

@@ -114,7 +114,9 @@ def _nullable(converted: dict[str, Any], response: bool) -> dict[str, Any]:
             return converted
         converted["enum"] = [*enum, None]
     kind = converted.get("type")
-    if isinstance(kind, str) and not any(key in converted for key in ("allOf", "anyOf", "oneOf", "not", "$ref")):
+    if isinstance(kind, str) and not any(
+        key in converted for key in ("allOf", "anyOf", "oneOf", "not", "$ref")
+    ):
         converted["type"] = [kind, "null"]
         return converted
     return {"anyOf": [converted, {"type": "null"}]}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,7 +36,7 @@ class Wait:
     until: tuple[str, ...]
     within_s: float
     dead: tuple[str, ...] = ()
-    path: Mapping[str, Any] = field(default_factory=dict)
+    path: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,8 @@ class Resource:
     request says so. ``variant_of`` names the resource whose operations also serve this one.
     ``stop`` ends what still works or costs, before removal or instead of it. ``delete_path`` and
     ``stop_path`` are the path parameters of those operations for this very resource.
-    ``prefix`` is how its ids begin (``uuid`` for UUIDs).
+    ``request`` is what differs from the canonical request of ``create``: its body replaces that body,
+    its query and headers are added. ``prefix`` is how its ids begin (``uuid`` for UUIDs).
     """
 
     name: str
@@ -79,7 +81,7 @@ class Resource:
     variant_of: str | None = None
     stop: str | None = None
     prefix: str = ""
-    needs: tuple[str, ...] = ()
+    needs: str = ""
     delete_path: Mapping[str, Any] = field(default_factory=dict)
     stop_path: Mapping[str, Any] = field(default_factory=dict)
 
@@ -95,7 +97,7 @@ class Usage:
     ``bind`` says which places of a *generated* request are rebound: pairs of a location such as
     ``body:tools[].file_ids[]`` or ``query:after`` and a symbol or literal. ``unknown`` lists the
     path parameters that can carry an id which stands for nothing, ``unknown_values`` the symbol
-    for each. ``needs`` lists capabilities of the target; ``after`` as in Resource.
+    for each. ``needs`` is a capability that a target must declare; ``after`` as in Resource.
     """
 
     operation: str
@@ -107,7 +109,7 @@ class Usage:
     flags: frozenset[str] = frozenset()
     unknown: tuple[str, ...] = ()
     unknown_values: Mapping[str, Any] = field(default_factory=dict)
-    needs: tuple[str, ...] = ()
+    needs: str = ""
     after: tuple[str, ...] = ()
 
 
@@ -146,11 +148,18 @@ class Graph:
         return self.closure((*bound(usage.path), *bound_in(usage.canonical), *usage.after))
 
     def needs(self, operation: str) -> frozenset[str]:
-        """The capabilities of the target without which an operation's canonical request cannot be made."""
-        needed = set(self.usage(operation).needs)
+        """The capabilities a target must declare for an operation's canonical request, preparation included."""
+        usage, chain = self.usage(operation), self.chain(operation)
+        makers = (self.usage(resource.create or "") for resource in chain)
+        return frozenset({usage.needs, *(r.needs for r in chain), *(m.needs for m in makers)} - {""})
+
+    def model_roles(self, operation: str) -> frozenset[str]:
+        """The model roles for which a target must name a model, preparation included."""
+        usage = self.usage(operation)
+        roles = {*roles_in(usage.canonical), *roles_in(usage.path)}
         for resource in self.chain(operation):
-            needed |= {*resource.needs, *(self.usage(resource.create).needs if resource.create else ())}
-        return frozenset(needed)
+            roles |= {*roles_in(resource.request or self.usage(resource.create or "").canonical)}
+        return frozenset(roles)
 
     def created_by(self, operation: str) -> Resource | None:
         """What a successful answer to a create operation has put on the target."""
@@ -181,6 +190,13 @@ def bound(value: Any) -> Iterator[str]:
 def bound_in(template: RequestTemplate | None) -> Iterator[str]:
     """The resources that a request template binds, repeats included."""
     return bound([template.query, template.headers, template.body] if template else [])
+
+
+def roles_in(value: Any) -> Iterator[str]:
+    """The model roles that a value, or a request template, names."""
+    if isinstance(value, RequestTemplate):
+        value = [value.query, value.headers, value.body]
+    return (argument for name, argument, _ in symbols(value) if name == "$model")
 
 
 def unique_name(pattern: str, mark: str) -> str:

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 import yaml
 
@@ -291,7 +292,7 @@ def _refuse_dangling(document: Mapping[str, Any], source: str) -> None:
 def resolve(document: Any, ref: str) -> Any:
     """Follow a local ``#/a/b`` reference; KeyError when nothing is there."""
     node = document
-    for part in ref.removeprefix("#").lstrip("/").split("/") if ref != "#" else ():
+    for part in unquote(ref).removeprefix("#").lstrip("/").split("/") if ref != "#" else ():
         token = part.replace("~1", "/").replace("~0", "~")
         if isinstance(node, dict) and token in node:
             node = node[token]

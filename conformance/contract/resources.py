@@ -29,7 +29,8 @@ from conformance.contract.graph import (
     unique_name,
 )
 from conformance.contract.inference import inferred_graph
-from conformance.contract.loader import Contract, specs_root
+from conformance.contract.loader import Contract
+from conformance.contract.locate import find_specs
 from conformance.errors import ContractError, UnknownNameError
 
 __all__ = [
@@ -57,19 +58,30 @@ MODEL_ROLES = frozenset({"chat", "embedding", "image", "speech", "transcription"
 FILE_KINDS = frozenset({"wav", "png", "jsonl-batch", "jsonl-finetune", "txt"})
 SYMBOLS = frozenset({"$bind", "$model", "$given", "$unique", "$time", "$epoch", "$file", "$unknown"})
 ROLES = frozenset(
-    "create read list update delete action inference query download bulk-update bulk-delete".split()
+    {"create", "read", "list", "update", "delete", "action", "inference", "query", "download"}
+    | {"bulk-update", "bulk-delete"}
 )
 FLAGS = frozenset(
-    "cost streaming websocket upload destructive side-effect async smoke-safe serial once tenant-wide".split()
+    {"cost", "streaming", "websocket", "upload", "destructive", "side-effect", "async", "smoke-safe"}
+    | {"serial", "once", "tenant-wide"}
 )
-CAPABILITIES = frozenset(
-    "realtime uploads function-tools streaming embedding image speech transcription moderation "
-    "fine-tuning batch".split()
-)
-USAGE_KEYS = "resource role flags needs path unknown after query headers body media_type bind".split()
-RESOURCE_KEYS = (
-    "create id id_from delete wait request find residue goes_with serial after variant_of stop prefix needs"
-).split()
+CAPABILITIES = frozenset({"realtime", "uploads", "function-tools", "streaming"})
+_REQUEST_KEYS = {"query", "headers", "body", "media_type"}
+_USAGE_KEYS = {"resource", "role", "flags", "needs", "path", "unknown", "after", "bind"} | _REQUEST_KEYS
+_RESOURCE_KEYS = {
+    "create",
+    "id",
+    "id_from",
+    "delete",
+    "wait",
+    "request",
+    "find",
+    "residue",
+    "goes_with",
+    "serial",
+} | {"after", "variant_of", "stop", "stop_path", "prefix", "needs"}
+_WAIT_KEYS = {"operation", "field", "until", "within_s", "dead"}
+_FIND_KEYS = {"operation", "list", "match", "id"}
 _PARAMETER = re.compile(r"\{([^/{}]+)\}")
 
 
@@ -83,14 +95,14 @@ def load_graph(contract: Contract) -> Graph:
     if path is None:
         return build_graph(inferred_graph(contract), contract, source=f"{contract.name} (inferred)")
     try:
-        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)  # noqa: S506 - safe
+        raw = yaml.load(path.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise ContractError(f"{contract.name}/{path.name}: {error}") from error
     return build_graph(raw, contract, source=f"{contract.name}/{path.name}")
 
 
 def _locate(contract: Contract) -> Path | None:
-    path = specs_root(getattr(contract, "specs_dir", None)) / contract.name / "resources.yaml"
+    path = find_specs(contract.specs_dir) / contract.name / "resources.yaml"
     return path if path.is_file() else None
 
 
@@ -125,7 +137,7 @@ class _Builder:
         try:
             order = tuple(TopologicalSorter(parents).static_order())
         except CycleError as error:
-            loop = " → ".join(reversed(error.args[1]))
+            loop = " → ".join(reversed(cast("list[str]", error.args[-1])))
             raise self.wrong("resources", f"a cycle: {loop}", "a resource cannot need itself") from None
         return Graph(
             resources=MappingProxyType({name: resources[name] for name in order}),
@@ -149,6 +161,9 @@ class _Builder:
                 raise self.wrong(where, f"unknown {what} {value!r}", f"known: {', '.join(sorted(known))}")
         return tuple(values)
 
+    def capability(self, entry: Mapping[str, Any], where: str) -> str:
+        return self.among(entry["needs"], CAPABILITIES, "capability", where)[0] if "needs" in entry else ""
+
     def operation(self, name: Any, where: str) -> str:
         if name not in self.operations:
             error = UnknownNameError("operation", str(name), self.operations)
@@ -160,16 +175,19 @@ class _Builder:
             raise self.wrong(where, f"after: expected a list of resources, got {raw!r}")
         return tuple(raw or ())
 
-    def template(self, raw: Mapping[str, Any], operation: str, where: str) -> RequestTemplate:
-        """The request of an entry. A required parameter that allows one value only need not be written."""
-        query = self.mapping(raw.get("query") or {}, f"{where}: query")
-        headers = self.mapping(raw.get("headers") or {}, f"{where}: headers")
+    def fixed_parameters(self, operation: str) -> Mapping[str, dict[str, Any]]:
+        """What the contract leaves no choice about: required parameters that allow one value only."""
+        fixed: dict[str, dict[str, Any]] = {"query": {}, "header": {}}
         for parameter in self.contract.definition(operation).get("parameters") or ():
             schema = parameter.get("schema") or {}
-            allowed = [schema["const"]] if "const" in schema else schema.get("enum") or ()
-            place = {"query": query, "header": headers}.get(str(parameter.get("in")))
-            if place is not None and parameter.get("required") and len(allowed) == 1:
-                place.setdefault(parameter["name"], allowed[0])
+            allowed = [schema["const"]] if "const" in schema else list(schema.get("enum") or ())
+            if parameter.get("required") and len(allowed) == 1 and parameter["in"] in fixed:
+                fixed[parameter["in"]][parameter["name"]] = allowed[0]
+        return fixed
+
+    def template(self, raw: Mapping[str, Any], operation: str, where: str) -> RequestTemplate:
+        query = self.mapping(raw.get("query") or {}, f"{where}: query")
+        headers = self.mapping(raw.get("headers") or {}, f"{where}: headers")
         media = self.operations[operation].request_media
         return RequestTemplate(
             query=tuple(query.items()),
@@ -182,19 +200,27 @@ class _Builder:
     def usage(self, name: str, raw: Any) -> Usage:
         where = f"operations.{name}"
         self.operation(name, "operations")
-        entry = self.mapping(raw, where, USAGE_KEYS)
+        entry = self.mapping(raw, where, _USAGE_KEYS)
         if "role" in entry:
             self.among(entry["role"], ROLES, "role", where)
         path = self.mapping(entry.get("path") or {}, f"{where}: path")
         wanted = set(_PARAMETER.findall(self.operations[name].path))
         if set(path) != wanted:
             odd = sorted(wanted ^ set(path))[0]
-            raise self.wrong(where, f"path parameter {odd} {'has no value' if odd in wanted else 'does not exist'}")
+            raise self.wrong(
+                where, f"path parameter {odd} {'has no value' if odd in wanted else 'does not exist'}"
+            )
         raw_unknown = entry.get("unknown") or []
         unknown = raw_unknown if isinstance(raw_unknown, Mapping) else dict.fromkeys(raw_unknown, "")
         for parameter in unknown:
             if parameter not in path:
                 raise self.wrong(where, f"unknown: no path parameter {parameter}")
+        fixed = self.fixed_parameters(name)
+        written = {
+            **entry,
+            "query": {**fixed["query"], **self.mapping(entry.get("query") or {}, f"{where}: query")},
+            "headers": {**fixed["header"], **self.mapping(entry.get("headers") or {}, f"{where}: headers")},
+        }
         bind = self.mapping(entry.get("bind") or {}, f"{where}: bind")
         for location in bind:
             if not location.startswith(("query:", "body:", "header:")):
@@ -205,23 +231,23 @@ class _Builder:
             role=entry.get("role") or "",
             path=path,
             bind=tuple(bind.items()),
-            canonical=self.template(entry, name, where),
+            canonical=self.template(written, name, where),
             flags=frozenset(self.among(entry.get("flags") or [], FLAGS, "flag", where)),
             unknown=tuple(unknown),
             unknown_values={key: {"$unknown": prefix} for key, prefix in unknown.items()},
-            needs=self.among(entry.get("needs") or [], CAPABILITIES, "capability", where),
+            needs=self.capability(entry, where),
             after=self.names(entry.get("after"), where),
         )
 
     def resource(self, name: str, raw: Any, usages: Mapping[str, Usage]) -> Resource:
         where = f"resources.{name}"
-        entry = self.mapping(raw or {}, where, RESOURCE_KEYS)
+        entry = self.mapping(raw or {}, where, _RESOURCE_KEYS)
         for key in ("create", "delete", "stop"):
             if key in entry:
                 self.operation(entry[key], f"{where}: {key}")
         wait = find = None
         if "wait" in entry:
-            keys = self.mapping(entry["wait"], f"{where}: wait", "operation field until within_s dead".split())
+            keys = self.mapping(entry["wait"], f"{where}: wait", _WAIT_KEYS)
             wait = Wait(
                 operation=self.operation(keys.get("operation"), f"{where}: wait"),
                 field=str(keys.get("field", "status")),
@@ -230,7 +256,7 @@ class _Builder:
                 dead=self.texts(keys.get("dead", []), f"{where}: wait: dead"),
             )
         if "find" in entry:
-            keys = self.mapping(entry["find"], f"{where}: find", "operation list match id".split())
+            keys = self.mapping(entry["find"], f"{where}: find", _FIND_KEYS)
             find = Find(
                 operation=self.operation(keys.get("operation"), f"{where}: find"),
                 items=str(keys.get("list", "data")),
@@ -239,7 +265,7 @@ class _Builder:
             )
         request = None
         if "request" in entry:
-            keys = self.mapping(entry["request"], f"{where}: request", "query headers body media_type".split())
+            keys = self.mapping(entry["request"], f"{where}: request", _REQUEST_KEYS)
             if "create" not in entry:
                 raise self.wrong(where, "a request, but no create operation to send it")
             request = self.template(keys, entry["create"], where)
@@ -261,7 +287,8 @@ class _Builder:
             variant_of=entry.get("variant_of"),
             stop=entry.get("stop"),
             prefix=entry.get("prefix", ""),
-            needs=self.among(entry.get("needs") or [], CAPABILITIES, "capability", where),
+            needs=self.capability(entry, where),
+            stop_path=self.mapping(entry.get("stop_path") or {}, f"{where}: stop_path"),
         )
 
     def texts(self, raw: Any, where: str) -> tuple[str, ...]:
@@ -315,7 +342,9 @@ class _Builder:
             prefix = value["$unknown"] or (owner.prefix if owner else "") or (base.prefix if base else "")
             if not prefix:
                 raise self.wrong(
-                    f"operations.{usage.operation}", f"unknown: no prefix for {parameter}", "{parameter: prefix}"
+                    f"operations.{usage.operation}",
+                    f"unknown: no prefix for {parameter}",
+                    "{parameter: prefix}",
                 )
             values[parameter] = {"$unknown": prefix}
         return replace(usage, unknown_values=MappingProxyType(values))
@@ -328,7 +357,9 @@ class _Builder:
         for name in (*one.after, *filter(None, (one.variant_of, one.goes_with))):
             self.known(name, resources, where)
         template = one.request or RequestTemplate()
-        self.check_symbols([one.id_from, template.query, template.headers, template.body], resources, where)
+        self.check_symbols(
+            [one.id_from, one.stop_path, template.query, template.headers, template.body], resources, where
+        )
         for key, operation in (("delete", one.delete), ("wait", one.wait and one.wait.operation)):
             if operation and one.name not in bound(self.own_path(one, operation, usages)):
                 raise self.wrong(
@@ -340,16 +371,18 @@ class _Builder:
             one,
             wait=one.wait and replace(one.wait, path=self.own_path(one, one.wait.operation, usages)),
             delete_path=self.own_path(one, one.delete, usages),
-            stop_path=self.own_path(one, one.stop, usages),
+            stop_path=one.stop_path or self.own_path(one, one.stop, usages),
         )
 
-    def own_path(self, one: Resource, operation: str | None, usages: Mapping[str, Usage]) -> Mapping[str, Any]:
+    def own_path(
+        self, one: Resource, operation: str | None, usages: Mapping[str, Usage]
+    ) -> Mapping[str, Any]:
         """The path parameters of an operation on this resource: its base, or a sibling, gives way to it."""
         usage = usages.get(operation or "")
         if usage is None:
             return MappingProxyType({})
-        family = {one.name, one.variant_of, usage.resource}
-        family |= {name for name in bound(usage.path) if self.base.get(name) == (one.variant_of or one.name)}
+        base = one.variant_of or one.name
+        family = {one.name, *(name for name in bound(usage.path) if self.base.get(name) == base)}
         return MappingProxyType(
             {
                 key: {"$bind": one.name} if set(bound(value)) & family and "at" not in value else value

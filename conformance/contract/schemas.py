@@ -5,10 +5,10 @@ jsonschema_rs decides (0.004 ms a value); only a refusal is taken to jsonschema 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from http import HTTPStatus
+from functools import cache, cached_property, partial
+from itertools import islice
 from typing import Any, Final
 
 import jsonschema_rs
@@ -22,8 +22,8 @@ from conformance.model import Operation
 
 EVENT_STREAM: Final = "text/event-stream"
 MAX_PROBLEMS: Final = 20
-_PREFIX: Final = "#/components/schemas/"
-_NOTHING: Final[Mapping[str, Any]] = {}
+MAX_MESSAGE: Final = 300  # characters
+MAX_EXPLAINED: Final = 20_000  # JSON nodes
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,9 @@ class Validator:
                 pattern_options=jsonschema_rs.FancyRegexOptions(backtrack_limit=100_000),
             )
         except (ValueError, jsonschema_rs.ReferencingError) as error:
-            raise ContractError(f"a schema of the contract cannot be used: {str(error).splitlines()[0]}") from error
+            raise ContractError(
+                f"a schema of the contract cannot be used: {str(error).splitlines()[0]}"
+            ) from error
 
     def is_valid(self, value: Any) -> bool:
         """Whether the value keeps to the schema; what the validator cannot even read does not."""
@@ -66,10 +68,25 @@ class Validator:
         if self.is_valid(value):
             return []
         try:
-            found = _explain(self.schema, value)
-        except (ValueError, TypeError, OverflowError, RecursionError):
+            found = _explain(self.schema, value) if _within(value, MAX_EXPLAINED) else []
+        except Exception:  # explaining must not break a judgement that is already made
             found = []
-        return found or [Problem("", "schema", "is not valid by its schema")]
+        return found or self._brief(value)
+
+    def _brief(self, value: Any) -> list[Problem]:
+        """The deciding engine's own account, for values too large or too odd to explain well."""
+        try:
+            errors = list(islice(self._compiled.iter_errors(value), MAX_PROBLEMS))
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
+            return [Problem("", "json", _one_line(f"cannot be read: {error}"))]
+        return [
+            Problem(
+                "".join(f"/{part}" for part in error.instance_path),
+                str(error.schema_path[-1]) if error.schema_path else "schema",
+                _one_line(error.message),
+            )
+            for error in errors
+        ] or [Problem("", "schema", "is not valid by its schema")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +104,9 @@ class ResponseRule:
     def media_key(self, media_type: str) -> str | None:
         """The documented media type or range that covers ``media_type``."""
         major = media_type.split("/")[0]
-        return next((key for key in (media_type, f"{major}/*", "*/*") if media_type and key in self.media), None)
+        return next(
+            (key for key in (media_type, f"{major}/*", "*/*") if media_type and key in self.media), None
+        )
 
 
 class Validators:
@@ -133,9 +152,7 @@ class Validators:
         """The validator of a (resolved) parameter object's value; None without a schema."""
         schema = parameter.get("schema")
         if schema is None:
-            schema = next(
-                (media.get("schema") for media in (parameter.get("content") or {}).values()), None
-            )
+            schema = next((media.get("schema") for media in (parameter.get("content") or {}).values()), None)
         return None if schema is None else self.of(schema, response=False)
 
     def of(self, schema: Any, *, response: bool) -> Validator:
@@ -158,7 +175,9 @@ class Validators:
             response = local(self._document, self._definition(operation_id)["responses"][status]) or {}
             media = {
                 name.split(";")[0].strip().lower(): (
-                    self.of(one["schema"], response=True) if isinstance(one, dict) and "schema" in one else None
+                    self.of(one["schema"], response=True)
+                    if isinstance(one, dict) and "schema" in one
+                    else None
                 )
                 for name, one in (response.get("content") or {}).items()
             }
@@ -184,7 +203,9 @@ class Validators:
         names: set[str] = set()
         for ref in component_refs(root):
             names |= self._reach(ref, response)
-        bundled: dict[str, Any] = {"$schema": DRAFT, "allOf": [root]} if "$ref" in root else {"$schema": DRAFT, **root}
+        bundled: dict[str, Any] = (
+            {"$schema": DRAFT, "allOf": [root]} if "$ref" in root else {"$schema": DRAFT, **root}
+        )
         for ref in sorted(names):
             _place(bundled, ref, self._components[ref, response])
         return bundled
@@ -222,25 +243,66 @@ def validators(contract: Contract) -> Validators:
 def _place(bundle: dict[str, Any], ref: str, schema: Any) -> None:
     """Put a referenced schema where its pointer leads."""
     node = bundle
-    *parents, last = (part.replace("~1", "/").replace("~0", "~") for part in ref.removeprefix("#/").split("/"))
+    *parents, last = (
+        part.replace("~1", "/").replace("~0", "~") for part in ref.removeprefix("#/").split("/")
+    )
     for part in parents:
         node = node.setdefault(part, {})
     node[last] = schema
 
 
 def _explain(schema: Any, value: Any) -> list[Problem]:
-    import jsonschema
-    from jsonschema.exceptions import by_relevance, relevance
+    from jsonschema.exceptions import best_match, relevance
 
-    checker = jsonschema.FormatChecker(formats=())
+    errors = list(islice(_explainer()(schema).iter_errors(value), MAX_PROBLEMS))
+    errors.sort(key=relevance, reverse=True)
+    found = [_problem(best_match([error])) for error in errors]
+    return list(dict.fromkeys(found))
+
+
+@cache
+def _explainer() -> Callable[[Any], Any]:
+    """jsonschema with our formats, and with the deciding engine's regular expressions.
+
+    Python's would backtrack without end on a hostile string, and read some patterns differently.
+    """
+    from jsonschema import Draft202012Validator, FormatChecker
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.validators import extend
+
+    def pattern(_: Any, expression: str, instance: Any, __: Any) -> Iterator[ValidationError]:
+        if isinstance(instance, str) and not Validator({"pattern": expression}).is_valid(instance):
+            yield ValidationError(f"does not match {expression!r}")
+
+    checker = FormatChecker(formats=())
     for name, accepts in FORMATS.items():
-        checker.checks(name)(lambda text, accepts=accepts: not isinstance(text, str) or accepts(text))
-    validator = jsonschema.Draft202012Validator(schema, format_checker=checker)
-    errors = []
-    for error in validator.iter_errors(value):
-        errors.append(error)
-        if len(errors) >= MAX_PROBLEMS:
-            break
-    errors.sort(key=by_relevance(), reverse=True)
-    assert callable(relevance)
-    return [_problem(error) for error in errors]
+        checker.checks(name)(partial(_accepted, accepts))
+    kind = extend(Draft202012Validator, {"pattern": pattern})
+    return partial(kind, format_checker=checker)
+
+
+def _accepted(accepts: Callable[[str], bool], value: object) -> bool:
+    return not isinstance(value, str) or accepts(value)
+
+
+def _problem(error: Any) -> Problem:
+    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
+    return Problem(pointer, str(error.validator), _one_line(error.message))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text[: MAX_MESSAGE * 2].split())
+    return line if len(line) <= MAX_MESSAGE else line[: MAX_MESSAGE // 2] + " … " + line[-MAX_MESSAGE // 3 :]
+
+
+def _within(value: Any, most: int) -> bool:
+    """Whether a value has at most ``most`` nodes; a small one is worth a slow explanation."""
+    stack, count = [value], 0
+    while stack:
+        node = stack.pop()
+        count += 1
+        if count > most:
+            return False
+        if isinstance(node, dict | list):
+            stack.extend(node.values() if isinstance(node, dict) else node)
+    return True

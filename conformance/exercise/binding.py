@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from conformance.model import Case
@@ -33,19 +33,6 @@ def symbol_of(value: Any) -> tuple[str, Any] | None:
     if name in _SYMBOLS and set(value) <= {name, "at"}:
         return name, value[name]
     return None
-
-
-def resources_in(value: Any) -> Iterator[str]:
-    """The resources that a value binds, in the order met (repeats included)."""
-    if (symbol := symbol_of(value)) is not None:
-        if symbol[0] == "$bind":
-            yield symbol[1]
-    elif isinstance(value, Mapping):
-        for inner in value.values():
-            yield from resources_in(inner)
-    elif isinstance(value, list | tuple):
-        for inner in value:
-            yield from resources_in(inner)
 
 
 def substitute(value: Any, lookup: Lookup) -> Any:

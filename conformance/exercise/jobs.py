@@ -71,8 +71,10 @@ _NOTHING_TO_SEND = frozenset({"examples", "valid", "invalid", "method", "unknown
 async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
     """Send everything a job has to send, and remove what it made."""
     usage = plan.usage(job.operation)
-    if usage.needs and usage.needs not in plan.target.capabilities:
-        return Done(job, (), Verdict.NOT_APPLICABLE, f"the target does not declare the capability {usage.needs}")
+    lacking = sorted(plan.graph.needs(job.operation) - set(plan.target.capabilities))
+    if lacking:
+        told = f"the target does not declare {', '.join(lacking)}"
+        return Done(job, (), Verdict.NOT_APPLICABLE, told)
     cases, why = cases_of(plan, job)
     if not cases:
         verdict = Verdict.NOT_APPLICABLE if job.concern in _NOTHING_TO_SEND else Verdict.INCONCLUSIVE

@@ -70,15 +70,7 @@ class Plan:
         """The resource that a success of this case would create."""
         if case.method is not None:
             return None
-        return self._creators.get(case.operation)
-
-    @cached_property
-    def _creators(self) -> dict[str, Resource]:
-        found: dict[str, Resource] = {}
-        for resource in self.graph.resources.values():
-            if resource.create is not None and (resource.create not in found or resource.request is None):
-                found[resource.create] = resource
-        return found
+        return self.graph.created_by(case.operation)
 
     def permit(self, operation: str, case: Case) -> None:
         """Raise NotAllowedError when the target file does not allow the case on this target."""

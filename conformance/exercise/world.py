@@ -9,18 +9,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import quote
 
-from conformance.contract.resources import Find, Resource, Wait
-from conformance.exercise.binding import (
-    UnboundError,
-    bind,
-    iso_at,
-    parts_of,
-    pick,
-    resources_in,
-    substitute,
-    symbol_of,
-    unknown_id,
-)
+from conformance.contract.resources import Find, Resource, Wait, bound, unique_name
+from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, pick, substitute, unknown_id
 from conformance.exercise.plan import Plan
 from conformance.generation import canonical_case, wire
 from conformance.model import NOT_SENT, Case, Credential, Exchange, Failure, Purpose
@@ -28,24 +18,23 @@ from conformance.target import Ledger, Outgoing, Sent, Session
 
 POLL_FIRST_S = 0.02
 POLL_MOST_S = 2.0
-CLEANUP_TRIES = 3
-PROBE_TIMEOUT_S = 3.0
+TRIES = 3
 _GONE = (404, 410)
 
 
-class Unprepared(Exception):
+class Unprepared(Exception):  # noqa: N818  a state of affairs, not a fault of the suite
     """What a request needs could not be made; the message names the step that failed."""
 
 
 @dataclass(slots=True)
 class Made:
-    """A resource this item created, as last seen. ``path`` is where its delete operation removes it."""
+    """A resource this item has, as last seen; ``entry`` is its line in the ledger, if it was created."""
 
     resource: Resource
     id: str
     value: Any
-    delete_path: str | None
-    entry: str
+    entry: str = ""
+    removal: str | None = None  # concrete path of its delete operation
     removed: bool = False
 
 
@@ -64,6 +53,7 @@ class World:
     exchanges: list[Exchange] = field(default_factory=list)
     made: dict[str, Made] = field(default_factory=dict)
     order: list[Made] = field(default_factory=list)
+    _preparing: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def child(self) -> World:
         """A world of its own for one case; what it sends counts for the same item."""
@@ -76,36 +66,42 @@ class World:
         declares nothing for one of its symbols.
         """
         await self.prepare(case)
-        return await self._send(case)
+        sent, _ = await self._deliver(case, self.plan.creates(case))
+        self._note_removal(case, sent.exchange)
+        return sent.exchange
 
     async def prepare(self, case: Case) -> None:
-        """Make every resource that the case binds and that does not exist yet, parents first."""
-        for part in parts_of(case):
-            for name in resources_in(part):
+        """Make every resource that the case needs and that does not exist yet, parents first."""
+        async with self._preparing:
+            for name in self.plan.graph.usage(case.operation).after if self._is_honest(case) else ():
                 await self._make(name)
+            await self._prepare(case)
 
-    async def _send(self, case: Case) -> Exchange:
-        creates = self.plan.creates(case)
-        sent, made = await self._deliver(case, creates)
-        if made is None and succeeded(sent.exchange):
-            self._note_removal(case)
-        return sent.exchange
+    @staticmethod
+    def _is_honest(case: Case) -> bool:
+        return case.purpose not in (Purpose.UNKNOWN_ID, Purpose.CREDENTIAL, Purpose.METHOD)
+
+    async def _prepare(self, case: Case) -> None:
+        for part in parts_of(case):
+            for name in bound(part):
+                await self._make(name)
 
     async def _deliver(self, case: Case, creates: Resource | None) -> tuple[Sent, Made | None]:
         """Send a case; the intent to create stands in the ledger before the request leaves."""
+        bound_case = bind(case, self._lookup)
         entry = self._intend(creates)
-        sent = await self._exchange(bind(case, self._lookup))
+        sent = await self._exchange(bound_case)
         if creates is None:
             return sent, None
-        value = _json(sent)
-        identifier = pick(value, creates.id) if succeeded(sent.exchange) else None
-        if identifier is not None and creates.find is not None:
-            identifier = await self._find(creates.find, identifier, creates)
-        if identifier is None:
-            refused = sent.exchange.response is not None and not succeeded(sent.exchange)
-            self.ledger.void(entry) if refused else self.ledger.left(entry, "the answer names no id")
+        if not _success(sent.exchange):
+            refused = sent.exchange.response is not None or sent.exchange.failure in NOT_SENT
+            if refused:
+                self.ledger.void(entry)
+            else:
+                self.ledger.left(entry, f"no answer to its creation: {sent.exchange.detail}")
             return sent, None
-        return sent, self._keep(creates, str(identifier), value, entry)
+        value = _json(sent)
+        return sent, await self._keep(creates, value, entry)
 
     def _intend(self, resource: Resource | None) -> str:
         if resource is None:
@@ -114,10 +110,10 @@ class World:
             resource=resource.name, operation=resource.create or "", item=self.item, marker=self.plan.marker
         )
 
-    async def _exchange(self, case: Case, facts: Mapping[str, Any] | None = None) -> Sent:
+    async def _exchange(self, case: Case) -> Sent:
+        """Send a case whose symbols are all replaced."""
         operation = self.plan.contract.operation(case.operation)
         message = wire(case)
-        told = {**({"note": case.note} if case.note else {}), **(facts or {})}
         outgoing = Outgoing(
             operation=operation.id,
             plane=operation.plane,
@@ -130,13 +126,13 @@ class World:
             purpose=case.purpose,
             item=self.item,
             case=case.id,
-            facts=told,
+            facts={"note": case.note} if case.note else {},
         )
         upgrade = operation.websocket and case.method is None and case.credential is Credential.OWNER
-        if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.VALID):
+        if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID):
             sent = await self.session.websocket(outgoing)
         else:
-            sent = await self.session.send(outgoing, probe=self.plan.probe)
+            sent = await self.session.send(outgoing)
         self.exchanges.append(sent.exchange)
         return sent
 
@@ -145,143 +141,182 @@ class World:
     async def _make(self, name: str) -> Made:
         if (made := self.made.get(name)) is not None:
             return made
-        resource = self.plan.graph.resources[name]
+        resource = self.plan.graph.resource(name)
+        for needed in resource.after:
+            await self._make(needed)
         if resource.create is None:
-            return await self._find_only(resource)
-        case = canonical_case(self.plan.contract, self.plan.graph, resource.create, template=resource.request)
-        case = replace(case, purpose=Purpose.PREPARE, id=f"{case.id}/{name}")
+            return await self._found(resource)
+        case = self._creation(resource)
         self.plan.permit(resource.create, case)
-        await self.prepare(case)
-        sent, found = await self._deliver(case, resource)
+        for needed in self.plan.graph.usage(resource.create).after:
+            await self._make(needed)
+        await self._prepare(case)
+        sent, made = await self._deliver(case, resource)
         _expect_success(sent.exchange, f"{name}: {resource.create}")
-        if found is None:
+        if made is None:
             raise Unprepared(f"{name}: the answer of {resource.create} has no {resource.id}")
         if resource.wait is not None:
-            found.value = await self._wait(resource.wait, found)
-        return found
+            made.value = await self._wait(resource.wait, resource.name)
+        return made
 
-    async def _find_only(self, resource: Resource) -> Made:
+    def _creation(self, resource: Resource) -> Case:
+        assert resource.create is not None
+        case = canonical_case(self.plan.contract, self.plan.graph, resource.create)
+        case = replace(case, purpose=Purpose.PREPARE, id=f"{resource.create}:prepare:{resource.name}")
+        template = resource.request
+        if template is None:
+            return case
+        if template.has_body:
+            case = replace(case, body=template.body, has_body=True)
+        return replace(case, query=(*case.query, *template.query), headers=(*case.headers, *template.headers))
+
+    async def _keep(self, resource: Resource, value: Any, entry: str) -> Made | None:
+        identifier = pick(value, resource.id) if resource.id else None
+        if identifier is not None and resource.find is not None:
+            identifier = await self._look_up(resource.find, identifier, resource.name)
+        elif resource.id_from is not None:
+            identifier = substitute(resource.id_from, self._lookup)
+        if identifier is None and resource.has_id:
+            self.ledger.left(entry, "the answer to its creation names no id")
+            return None
+        made = Made(resource, str(identifier or ""), value, entry)
+        shadowed = self.made.get(resource.name)
+        self.made[resource.name] = made
+        if resource.delete is not None:
+            operation = self.plan.contract.operation(resource.delete)
+            made.removal = fill(operation.path, substitute(dict(resource.delete_path), self._lookup))
+        if shadowed is not None:
+            self.made[resource.name] = shadowed
+        if resource.variant_of is not None:
+            self.made.setdefault(resource.variant_of, made)
+        self.order.append(made)
+        self.ledger.created(entry, made.id)
+        return made
+
+    async def _found(self, resource: Resource) -> Made:
+        """A resource that nothing creates but a list shows: the first of them."""
         if resource.find is None:
-            raise UnboundError(f"nothing creates {resource.name}, and the target file names none")
-        for _ in range(CLEANUP_TRIES):
-            value = await self._read(resource.find.operation, Purpose.PREPARE)
-            found = pick(value, resource.find.items)
-            if isinstance(found, list) and found:
-                first = found[0]
-                made = Made(resource, str(pick(first, resource.find.id)), first, None, "")
+            raise UnboundError(f"nothing creates {resource.name}, and no list shows one")
+        for attempt in range(TRIES):
+            value = await self._read(resource.find.operation)
+            entries = pick(value, resource.find.items)
+            if isinstance(entries, list) and entries:
+                made = Made(resource, str(pick(entries[0], resource.find.id)), entries[0])
                 self.made[resource.name] = made
                 return made
-            await asyncio.sleep(POLL_FIRST_S)
+            await asyncio.sleep(POLL_FIRST_S * 4**attempt)
         raise Unprepared(f"{resource.name}: {resource.find.operation} lists none")
 
-    async def _find(self, find: Find, identifier: Any, resource: Resource) -> Any:
-        value = await self._read(find.operation, Purpose.PREPARE)
-        found = pick(value, find.items)
-        for one in found if isinstance(found, list) else []:
-            if pick(one, find.match) == identifier:
-                return pick(one, find.id)
-        raise Unprepared(f"{resource.name}: {find.operation} does not list what was just created")
+    async def _look_up(self, find: Find, identifier: Any, name: str) -> Any:
+        entries = pick(await self._read(find.operation), find.items)
+        for entry in entries if isinstance(entries, list) else []:
+            if pick(entry, find.match) == identifier:
+                return pick(entry, find.id)
+        raise Unprepared(f"{name}: {find.operation} does not list what was just created")
 
-    async def _wait(self, wait: Wait, made: Made) -> Any:
+    async def _wait(self, wait: Wait, name: str) -> Any:
         clock = asyncio.get_running_loop().time
         until, pause = clock() + wait.within_s, POLL_FIRST_S
         while True:
-            value = await self._read(wait.operation, Purpose.POLL)
+            value = await self._read(wait.operation, Purpose.POLL, path=wait.path)
             status = pick(value, wait.field)
             if status in wait.until:
                 return value
+            wanted = " or ".join(wait.until)
+            if status in wait.dead:
+                raise Unprepared(f"{name}: {wait.field} became {status!r}, wanted {wanted}")
             if clock() + pause > until:
-                raise Unprepared(
-                    f"{made.resource.name}: {wait.field} still {status!r} after {wait.within_s:g} s, "
-                    f"wanted {' or '.join(wait.until)}"
-                )
+                raise Unprepared(f"{name}: {wait.field} still {status!r} after {wait.within_s:g} s, wanted {wanted}")
             await asyncio.sleep(pause)
             pause = min(pause * 1.6, POLL_MOST_S)
 
-    async def _read(self, operation: str, purpose: Purpose) -> Any:
-        case = replace(canonical_case(self.plan.contract, self.plan.graph, operation), purpose=purpose)
-        await self.prepare(case)
+    async def _read(
+        self, operation: str, purpose: Purpose = Purpose.PREPARE, path: Mapping[str, Any] | None = None
+    ) -> Any:
+        case = canonical_case(self.plan.contract, self.plan.graph, operation)
+        case = replace(case, purpose=purpose, id=f"{operation}:{purpose}", path=path or case.path)
+        await self._prepare(case)
         sent = await self._exchange(bind(case, self._lookup))
         _expect_success(sent.exchange, operation)
         return _json(sent)
 
-    def _keep(self, resource: Resource, identifier: str, value: Any, entry: str) -> Made:
-        made = Made(resource, identifier, value, None, entry)
-        self.made.setdefault(resource.name, made)
-        family = self.plan.graph.usage(resource.create).resource if resource.create else None
-        self.made.setdefault(family or resource.name, made)  # a variant stands for its kind
-        if resource.delete is not None:
-            usage = self.plan.graph.usage(resource.delete)
-            stands_for = {usage.resource, resource.name}
+    # removing
 
-            def lookup(name: str, argument: Any, symbol: Mapping[str, Any]) -> Any:
-                if name == "$bind" and argument in stands_for and "at" not in symbol:
-                    return identifier
-                return self._lookup(name, argument, symbol)
-
-            operation = self.plan.contract.operation(resource.delete)
-            made.delete_path = fill(operation.path, substitute(dict(usage.path), lookup))
-        self.order.append(made)
-        self.ledger.created(entry, identifier)
-        return made
-
-    def _note_removal(self, case: Case) -> None:
+    def _note_removal(self, case: Case, exchange: Exchange) -> None:
         """Strike out of the ledger what a successful request removed itself."""
         operation = self.plan.contract.operation(case.operation)
-        if operation.method != "DELETE" or case.method is not None:
+        if operation.method != "DELETE" or case.method is not None or not _success(exchange):
             return
         path = fill(operation.path, bind(case, self._lookup).path)
         for made in self.order:
-            if made.delete_path == path and not made.removed:
+            if made.removal == path and not made.removed:
                 made.removed = True
                 self.ledger.removed(made.entry, "by the item itself")
 
-    # removing
-
     async def cleanup(self) -> None:
         """Remove what was made, youngest first; what has no delete is residue, what resists is left over."""
+        gone_with: set[str] = set()
+        removed = {made.resource.name for made in self.order if made.removal is not None}
         for made in reversed(self.order):
             if made.removed:
                 continue
-            if made.delete_path is None:
-                if made.resource.goes_with is None:
-                    self.ledger.residue(made.entry, made.resource.residue or "the API gives no way to delete it")
-                else:
-                    self.ledger.removed(made.entry, f"with its {made.resource.goes_with}")
-                continue
-            await self._remove(made)
+            if made.resource.stop is not None and made.resource.goes_with is None:
+                await self._ask(made.resource.stop, self._concrete(made, made.resource.stop_path), made)
+            if made.resource.goes_with in removed:
+                gone_with.add(made.entry)
+            elif made.removal is not None and made.resource.delete is not None:
+                await self._remove(made, made.resource.delete, made.removal)
+            elif made.resource.goes_with is not None:
+                gone_with.add(made.entry)
+            else:
+                self.ledger.residue(made.entry, made.resource.residue or "the API gives no way to delete it")
+        for made in self.order:
+            if made.entry in gone_with:
+                self.ledger.removed(made.entry, f"with its {made.resource.goes_with}")
 
-    async def _remove(self, made: Made) -> None:
-        assert made.resource.delete is not None and made.delete_path is not None
-        operation = self.plan.contract.operation(made.resource.delete)
-        case = canonical_case(self.plan.contract, self.plan.graph, operation.id)
-        headers = tuple((name, value) for name, value in case.headers if symbol_of(value) is None)
-        outgoing = Outgoing(
-            operation=operation.id,
-            plane=operation.plane,
-            method=operation.method,
-            path=made.delete_path,
-            headers=headers,
-            purpose=Purpose.CLEANUP,
-            item=self.item,
-            case=f"{operation.id}/cleanup",
-            credential=Credential.OWNER,
-        )
+    def _concrete(self, made: Made, path: Mapping[str, Any]) -> Mapping[str, Any]:
+        shadowed = self.made.get(made.resource.name)
+        self.made[made.resource.name] = made
+        try:
+            return dict(substitute(dict(path), self._lookup))
+        finally:
+            if shadowed is not None:
+                self.made[made.resource.name] = shadowed
+
+    async def _remove(self, made: Made, operation: str, path: str) -> None:
         last = "not answered"
-        for attempt in range(CLEANUP_TRIES):
-            sent = await self.session.send(outgoing)
-            self.exchanges.append(sent.exchange)
-            if (response := sent.exchange.response) is not None:
-                if 200 <= response.status < 300 or response.status in _GONE:
+        for attempt in range(TRIES):
+            exchange = await self._ask(operation, path, made)
+            if exchange.response is not None:
+                if _success(exchange) or exchange.response.status in _GONE:
                     made.removed = True
-                    self.ledger.removed(made.entry, f"status {response.status}")
+                    self.ledger.removed(made.entry, f"status {exchange.response.status}")
                     return
-                last = f"status {response.status}"
-            elif sent.exchange.failure in NOT_SENT:
-                last = sent.exchange.detail
+                last = f"status {exchange.response.status}"
+            elif exchange.failure in NOT_SENT:
+                last = exchange.detail
                 break
             await asyncio.sleep(POLL_FIRST_S * 4**attempt)
-        self.ledger.left(made.entry, last)
+        self.ledger.left(made.entry, f"{operation}: {last}")
+
+    async def _ask(self, name: str, path: str | Mapping[str, Any], made: Made) -> Exchange:
+        """A request of the clean-up: no body, headers as its operation requires."""
+        operation = self.plan.contract.operation(name)
+        message = wire(replace(canonical_case(self.plan.contract, self.plan.graph, name), body=None, has_body=False))
+        outgoing = Outgoing(
+            operation=name,
+            plane=operation.plane,
+            method=operation.method,
+            path=path if isinstance(path, str) else fill(operation.path, path),
+            headers=message.headers,
+            credential=Credential.OWNER,
+            purpose=Purpose.CLEANUP,
+            item=self.item,
+            case=f"{name}:cleanup:{made.resource.name}",
+        )
+        sent = await self.session.send(outgoing)
+        self.exchanges.append(sent.exchange)
+        return sent.exchange
 
     # binding
 
@@ -306,7 +341,7 @@ class World:
                 raise UnboundError(f"the target file gives no {argument}")
             return target.given[argument]
         if name == "$unique":
-            return f"{argument}-{self.plan.marker}-{self.plan.serial()}"
+            return unique_name(argument, f"{self.plan.marker}-{self.plan.serial()}")
         if name == "$time":
             return iso_at(float(argument))
         if name == "$epoch":
@@ -329,10 +364,14 @@ def _json(sent: Sent) -> Any:
         return None
 
 
+def _success(exchange: Exchange) -> bool:
+    return exchange.response is not None and 200 <= exchange.response.status < 300
+
+
 def _expect_success(exchange: Exchange, step: str) -> None:
     if exchange.response is None:
         raise Unprepared(f"{step}: {exchange.detail or exchange.failure}")
-    if not 200 <= exchange.response.status < 300:
+    if not _success(exchange):
         raise Unprepared(f"{step} answered {exchange.response.status}")
     if exchange.failure is not None and exchange.failure is not Failure.ENDLESS:
         raise Unprepared(f"{step}: {exchange.detail or exchange.failure}")

@@ -14,6 +14,7 @@ from conformance.model import Case
 
 Bind = tuple[tuple[str, Any], ...]
 MISSING: Any = object()
+UNIQUE_LENGTH = 16  # of the drawn part of a name
 OPTIONAL_BINDING = 0.3  # how often an optional field gets the id the graph knows for it
 
 
@@ -100,6 +101,9 @@ def lay(base: Any, drawn: Any) -> Any:
     if isinstance(base, dict) and isinstance(drawn, dict) and not is_symbol(base):
         joined = {name: lay(base[name], value) if name in base else value for name, value in drawn.items()}
         return {**{name: value for name, value in base.items() if name not in joined}, **joined}
+    if isinstance(drawn, str) and isinstance(base, dict) and set(base) == {"$unique"}:
+        # The marker is added when the name is bound, so that two cases never ask for the same name.
+        return {"$unique": drawn[:UNIQUE_LENGTH].strip() or base["$unique"]}
     return base if holds_symbol(base) else drawn
 
 

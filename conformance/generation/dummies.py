@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from conformance.contract.graph import unique_name
+
+LONGEST_MARK = "m" * 32
 IDENTIFIER = "0b5c9c2e-6f0e-4d6a-9b0e-2f1d3c4b5a69"  # a UUID: it also fits patterns of slugs and names
 
 
@@ -25,19 +28,6 @@ def holds_symbol(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(holds_symbol(one) for one in value)
 
 
-def symbols(value: Any) -> Iterator[Mapping[str, Any]]:
-    """Every symbol in ``value``, depth first."""
-    if isinstance(value, Mapping):
-        if is_symbol(value):
-            yield value
-            return
-        for one in value.values():
-            yield from symbols(one)
-    elif isinstance(value, (list, tuple)):
-        for one in value:
-            yield from symbols(one)
-
-
 def dummy(value: Any) -> Any:
     """``value`` with a plausible plain value in place of every symbol; ``$raw`` stays as it is."""
     if isinstance(value, Mapping):
@@ -55,7 +45,7 @@ def _stand_in(key: str, symbol: Mapping[str, Any]) -> Any:
     if key == "$model":
         return "model-1"
     if key == "$unique":
-        return f"{symbol[key]}-1"
+        return unique_name(str(symbol[key]), LONGEST_MARK)
     if key == "$time":
         return "2030-01-01T00:00:00Z"
     if key == "$epoch":

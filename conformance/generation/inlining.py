@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from conformance.contract.operations import local
+
 KEYWORDS = frozenset(
     "type enum const properties required additionalProperties items nullable readOnly oneOf anyOf allOf not"
     " minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format"
     " minItems maxItems uniqueItems minProperties maxProperties default".split()
 )
-EXAMPLES = frozenset({"example", "examples"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,41 +42,23 @@ class RequestShape:
         return tuple(one for one in self.parameters if one.location == location)
 
 
-def resolve(document: Mapping[str, Any], node: Any) -> Any:
-    """``node`` itself, or what its chain of local ``$ref`` points at; {} for one that points nowhere."""
-    seen = 0
-    while isinstance(node, Mapping) and isinstance(node.get("$ref"), str):
-        found: Any = document
-        for part in node["$ref"].removeprefix("#/").split("/"):
-            key = part.replace("~1", "/").replace("~0", "~")
-            found = found.get(key, {}) if isinstance(found, Mapping) else {}
-        node = found
-        seen += 1
-        if seen > 32:
-            return {}
-    return node
-
-
-def inline(
-    document: Mapping[str, Any], schema: Any, *, keep: frozenset[str] = frozenset(), stack: tuple[str, ...] = ()
-) -> dict[str, Any] | None:
+def inline(document: Mapping[str, Any], schema: Any, stack: tuple[str, ...] = ()) -> dict[str, Any] | None:
     """``schema`` without references, or None where it only leads back into itself.
 
-    ``keep`` names annotations to carry along (examples, say). What a cycle cuts off is left out:
-    an optional property, a branch of an ``anyOf``, the items of an array.
+    What a cycle cuts off is left out: an optional property, a branch of a union, the items of an array.
     """
     if not isinstance(schema, Mapping):
         return {}
     if isinstance(reference := schema.get("$ref"), str):
         if reference in stack:
             return None
-        target = resolve(document, {"$ref": reference})
-        return inline(document, target, keep=keep, stack=(*stack, reference))
+        target = local(document, schema)
+        return inline(document, target, (*stack, reference))
 
     def follow(node: Any) -> dict[str, Any] | None:
-        return inline(document, node, keep=keep, stack=stack)
+        return inline(document, node, stack)
 
-    out: dict[str, Any] = {key: schema[key] for key in schema if key in KEYWORDS or key in keep}
+    out: dict[str, Any] = {key: schema[key] for key in schema if key in KEYWORDS}
     if isinstance(out.get("properties"), Mapping):
         done = {name: follow(value) for name, value in out["properties"].items()}
         out["properties"] = {name: value for name, value in done.items() if value is not None}
@@ -119,7 +102,7 @@ def request_shape(document: Mapping[str, Any], operation: str, definition: Mappi
     """The request of one raw operation object (path-level parameters already merged in)."""
     parameters = []
     for raw in definition.get("parameters", ()):
-        one = resolve(document, raw)
+        one = local(document, raw) or {}
         schema = one.get("schema", {k: one[k] for k in ("type", "enum", "items", "format") if k in one})
         parameters.append(
             Parameter(
@@ -128,10 +111,10 @@ def request_shape(document: Mapping[str, Any], operation: str, definition: Mappi
                 required=bool(one.get("required")) or one["in"] == "path",
                 schema=inline(document, schema) or {},
                 explode=bool(one.get("explode", one.get("style", "form") == "form")),
-                examples=_examples(document, one) or _examples(document, resolve(document, schema)),
+                examples=_examples(document, one) or _examples(document, local(document, schema) or {}),
             )
         )
-    body = resolve(document, definition.get("requestBody", {}))
+    body = local(document, definition.get("requestBody")) or {}
     content = body.get("content", {})
     media_type = next((kind for kind in content if "json" in kind), next(iter(content), None))
     media = content.get(media_type, {}) if media_type else {}
@@ -142,7 +125,7 @@ def request_shape(document: Mapping[str, Any], operation: str, definition: Mappi
         media_type=media_type,
         body=inline(document, schema) if schema is not None else None,
         body_required=bool(body.get("required")),
-        body_examples=_examples(document, media) + _examples(document, resolve(document, schema or {})),
+        body_examples=_examples(document, media) + _examples(document, local(document, schema) or {}),
     )
 
 
@@ -150,7 +133,8 @@ def _examples(document: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[Any
     found = [node["example"]] if "example" in node else []
     several = node.get("examples")
     if isinstance(several, Mapping):
-        found += [one["value"] for one in map(lambda x: resolve(document, x), several.values()) if "value" in one]
+        shown = (local(document, one) or {} for one in several.values())
+        found += [one["value"] for one in shown if "value" in one]
     elif isinstance(several, list):
         found += several
     return tuple(found)

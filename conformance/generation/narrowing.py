@@ -5,10 +5,10 @@ Nothing here judges: a drawn request is validated against the contract's own sch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any, Literal
 
 from conformance.errors import ContractError
@@ -28,9 +28,15 @@ class Rule:
     operations: tuple[str, ...] = ()
 
     def applies(self, operation: str, place: str) -> bool:
-        if self.operations and not any(fnmatchcase(operation, one) for one in self.operations):
+        if self.operations and not any(_pattern(one).fullmatch(operation) for one in self.operations):
             return False
-        return any(fnmatchcase(place, one) for one in self.at)
+        return any(_pattern(one).fullmatch(place) for one in self.at)
+
+
+@cache
+def _pattern(text: str) -> re.Pattern[str]:
+    """``*`` stands for anything, also across dots; every other character for itself."""
+    return re.compile(re.escape(text).replace(r"\*", ".*"))
 
 
 @dataclass(frozen=True)

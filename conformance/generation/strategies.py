@@ -16,13 +16,28 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException, HypothesisWarning
+from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
 from schemathesis import GenerationMode
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.core.errors import SchemathesisError
 
 from conformance.generation.narrowing import TEXT_FORMAT, Rules
 
+BACKEND = "conformance"
 LETTERS = "abcdefghijklmnopqrstuvwxyzäéßñøλжй東語 "
+
+
+class SeedOnlyProvider(HypothesisProvider):
+    """Hypothesis, but for the constants it reads out of whatever local modules happen to be imported.
+
+    They make the same seed draw other values in a worker than on the command line.
+    """
+
+    def _maybe_draw_constant(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+AVAILABLE_PROVIDERS[BACKEND] = f"{__name__}.{SeedOnlyProvider.__name__}"
 
 
 def seed_of(*parts: str) -> int:
@@ -74,6 +89,7 @@ def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) ->
             run = given(case=operation.as_strategy(generation_mode=mode))(collect)
             run = settings(
                 database=None,
+                backend=BACKEND,
                 deadline=None,
                 max_examples=count,
                 phases=(Phase.generate,),

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema_rs
-
+from conformance.contract.dialect import DRAFT, to_json_schema
+from conformance.contract.schemas import Validator
 from conformance.generation.dummies import dummy
 from conformance.generation.inlining import Parameter, RequestShape
 from conformance.model import Case
@@ -26,32 +26,10 @@ class Problem:
     message: str
 
 
-def as_json_schema(schema: Any) -> Any:
-    """An inlined OpenAPI 3.0 schema as JSON Schema 2020-12: ``nullable``, boolean exclusive bounds."""
-    if isinstance(schema, list):
-        return [as_json_schema(one) for one in schema]
-    if not isinstance(schema, Mapping):
-        return schema
-    out: dict[str, Any] = {}
-    for key, value in schema.items():
-        if key == "properties":
-            out[key] = {name: as_json_schema(one) for name, one in value.items()}
-        elif key in ("enum", "const", "default"):
-            out[key] = value
-        elif key not in ("nullable", "readOnly"):
-            out[key] = as_json_schema(value)
-    for side, bound in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
-        if isinstance(out.get(side), bool):
-            strict = out.pop(side)
-            if strict and bound in out:
-                out[side] = out.pop(bound)
-    return {"anyOf": [out, {"type": "null"}]} if schema.get("nullable") else out
-
-
 def decider(schema: Mapping[str, Any]) -> Decide:
-    """A compiled yes/no for an inlined schema."""
-    decide: Decide = jsonschema_rs.Draft202012Validator(as_json_schema(schema)).is_valid
-    return decide
+    """A compiled yes/no for an inlined schema, as the contract's own validators would say it."""
+    converted = to_json_schema(dict(schema), response=False, legacy=True)
+    return Validator({"$schema": DRAFT, **converted}).is_valid
 
 
 def readings(text: str, schema: Mapping[str, Any]) -> list[Any]:

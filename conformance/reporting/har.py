@@ -14,8 +14,8 @@ from conformance.model import Exchange
 from conformance.reporting.text import visible
 
 PER_OPERATION = 10
-PER_GROUP = 400
-BODY_LIMIT = 256 * 1024
+WANTED_LIMIT = 400
+BODY_LIMIT = 64 * 1024
 
 
 def select(
@@ -23,14 +23,16 @@ def select(
 ) -> tuple[list[Exchange], int]:
     """The exchanges worth keeping, in the order given, and how many were left out.
 
-    All whose id is ``wanted`` (they show a finding) and the first ``per_operation`` of each operation.
+    Those whose id is ``wanted`` (they show a finding; at most WANTED_LIMIT) and the first ``per_operation`` of each operation.
     """
     kept: list[Exchange] = []
     seen: dict[str, int] = {}
-    left_out = 0
+    left_out = failing = 0
     for one in exchanges:
         seen[one.operation] = seen.get(one.operation, 0) + 1
-        if one.id in wanted or seen[one.operation] <= per_operation:
+        shows_finding = one.id in wanted and failing < WANTED_LIMIT
+        failing += shows_finding
+        if shows_finding or seen[one.operation] <= per_operation:
             kept.append(one)
         else:
             left_out += 1

@@ -43,7 +43,7 @@ def junit(card: Card, group: Mapping[str, Any]) -> bytes:
         suite.add_testcases(cases)
         document.add_testsuite(suite)
     document.update_statistics()
-    return bytes(document.tostring())
+    return b'<?xml version="1.0" encoding="utf-8"?>\n' + bytes(document.tostring())
 
 
 def _outcome(unit: Card, findings: list[Card]) -> Any:

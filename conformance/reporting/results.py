@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 from conformance.model import (
@@ -169,7 +169,8 @@ def roll_up(
     ``universe`` lists every unit that must have an answer, in report order; one that has none becomes
     inconclusive, with the reason looked up in ``reasons`` under (requirement, operation), ("", operation)
     or (requirement, ""). Units outside the universe follow it, sorted. A pass that rests on no exchange
-    is inconclusive: silence is no proof.
+    is inconclusive: silence is no proof. A failure that the lenient errata would not raise becomes a pass
+    that keeps its findings.
     """
     by_unit: dict[Unit, list[Result]] = {unit: [] for unit in universe}
     extra: dict[Unit, list[Result]] = {}
@@ -183,6 +184,8 @@ def roll_up(
 
 def _merge(unit: Unit, found: list[Result], why: Mapping[Unit, str], bound: int) -> Result:
     requirement, operation = unit
+    # Settled here, once: from now on a failure is one that the lenient errata would raise too.
+    found = [replace(one, verdict=Verdict.PASS) if is_stricter(one) else one for one in found]
     judged = sum(one.judged for one in found)
     findings = _unique(finding for one in found for finding in one.findings)
     verdict = _worst_of(found)
@@ -216,10 +219,10 @@ def _unique(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     return tuple(sorted(seen.values(), key=lambda one: one.stricter_than_practice))
 
 
-def only_stricter(result: Result) -> bool:
-    """Whether a failure rests on nothing but findings that the lenient errata would not raise."""
+def is_stricter(result: Result) -> bool:
+    """Whether the lenient errata would raise none of its findings: it counts apart, and fails nothing."""
     return (
-        result.verdict is Verdict.FAIL
+        result.verdict in (Verdict.FAIL, Verdict.PASS)
         and bool(result.findings)
         and all(one.stricter_than_practice for one in result.findings)
     )
@@ -252,7 +255,7 @@ def verdict_of(execution: Execution) -> Outcome:
         named = broken[0].reason if broken else broken_items[0].reason
         count = _many(max(len(broken), len(broken_items)), "error")
         return Outcome("error", 4, f"the suite itself broke: {count}{f', first: {named}' if named else ''}")
-    failed = [one for one in must if one.verdict is Verdict.FAIL and not only_stricter(one)]
+    failed = [one for one in must if one.verdict is Verdict.FAIL]
     if failed:
         operations = len({one.operation for one in failed})
         reason = f"{_many(len(failed), 'MUST unit')} failed, on {_many(operations, 'operation')}"

@@ -18,8 +18,8 @@ from conformance.reporting.results import (
     ItemOutcome,
     Kept,
     in_scope,
+    is_stricter,
     levels_of,
-    only_stricter,
     verdict_of,
 )
 from conformance.reporting.text import clip, slugs, visible
@@ -28,7 +28,7 @@ Card = dict[str, Any]
 
 FORMAT = "gateway-conformance/scorecard/1"
 STRICTER = "stricter than practice"
-STATES = ("error", "fail", "inconclusive", "pass", "not applicable", "waived", STRICTER)
+STATES = ("pass", "fail", "error", "inconclusive", "not applicable", "waived", STRICTER)
 JUDGED_STATES = ("pass", "fail", "waived", STRICTER)
 WHOLE_TARGET = "Target as a whole"
 FINDINGS_LIMIT = 2_000
@@ -47,7 +47,7 @@ def scorecard(execution: Execution) -> Card:
     outcome = verdict_of(execution)
     requirements = [_requirement(one, counted) for one in execution.requirements]
     requirements += [_requirement(_unnamed(id_), counted) for id_ in levels if id_ not in names]
-    judgeable = [one for one in requirements if one["kind"] in (Kind.JUDGED, Kind.OBSERVED)]
+    judgeable = [one for one in requirements if one["kind"] == Kind.JUDGED]
     states = Counter(one["state"] for one in judgeable)
     shown = findings[:FINDINGS_LIMIT]
     return {
@@ -112,7 +112,8 @@ def dumps(card: Card) -> str:
 
 def state_of(result: Result) -> str:
     """The state a unit is counted under."""
-    return STRICTER if only_stricter(result) else str(result.verdict)
+    stricter = result.verdict is Verdict.PASS and is_stricter(result)
+    return STRICTER if stricter else str(result.verdict)
 
 
 def _execution(execution: Execution) -> Card:
@@ -208,7 +209,7 @@ def _groups(execution: Execution, levels: Mapping[str, Level], findings: list[Ca
             {
                 "name": visible(name),
                 "slug": folder[name],
-                "verdict": _rolled(results),
+                "verdict": _rolled(results, levels),
                 "operations": {"reached": reached, "total": len(claimed)},
                 "requirements": _judged_requirements(results),
                 "units": _units(results),
@@ -246,8 +247,9 @@ def _operation(
         "plane": str(operation.plane),
         "reached": reached,
         "gap": "" if reached else _line(execution.gaps.get(operation.id, "") or _NO_GAP_REASON),
-        "verdict": _rolled(results),
+        "verdict": _rolled(results, levels),
         "counts": _counts(results),
+        "levels": _by_level(results, levels),
         "findings": findings,
         "units": [_unit(one, levels) for one in results],
     }
@@ -261,8 +263,9 @@ def _stranger(id_: str, results: list[Result], levels: Mapping[str, Level], find
         "plane": "",
         "reached": False,
         "gap": "",
-        "verdict": _rolled(results),
+        "verdict": _rolled(results, levels),
         "counts": _counts(results),
+        "levels": _by_level(results, levels),
         "findings": findings,
         "units": [_unit(one, levels) for one in results],
     }
@@ -355,9 +358,17 @@ def _by_level(results: Iterable[Result], levels: Mapping[str, Level]) -> dict[st
     return {str(level): _counts(one for one in listed if levels[one.requirement] is level) for level in Level}
 
 
-def _rolled(results: Iterable[Result]) -> str:
+def _rolled(results: Iterable[Result], levels: Mapping[str, Level] | None = None) -> str:
+    """The verdict of several units; with ``levels``, of their MUST units, as the verdict of the whole.
+
+    An error is the suite's own at every level.
+    """
     # A stricter or waived unit is shown as such only where nothing worse and nothing open stands beside it.
-    states = {state_of(one) for one in results}
+    states = {
+        state_of(one)
+        for one in results
+        if levels is None or levels[one.requirement] is Level.MUST or one.verdict is Verdict.ERROR
+    }
     order = (*map(str, SEVERITY[:3]), STRICTER, "waived", "pass")
     return next((state for state in order if state in states), "not applicable")
 

@@ -41,7 +41,17 @@ from conformance.reporting.results import (
 
 HOSTILE = "</script><script>alert(1)</script>\x1b[31mred\x1b]0;title\x07\u202egnp.exe\x00\ud800 [bold]{{ 7*7 }} &amp; ]]>"
 
-_AREAS = ("schema", "status", "errors", "authentication", "identity", "methods", "headers", "streaming", "lifecycle")
+_AREAS = (
+    "schema",
+    "status",
+    "errors",
+    "authentication",
+    "identity",
+    "methods",
+    "headers",
+    "streaming",
+    "lifecycle",
+)
 _LEVELS = (Level.MUST, Level.MUST, Level.SHOULD, Level.MUST, Level.MAY)
 
 
@@ -59,7 +69,9 @@ def requirements() -> tuple[Requirement, ...]:
         )
         for at in range(24)
     )
-    duty = Requirement("SUITE-01", "suite", Level.MUST, Kind.SUITE, "Leave nothing behind.", "own", "the ledger")
+    duty = Requirement(
+        "SUITE-01", "suite", Level.MUST, Kind.SUITE, "Leave nothing behind.", "own", "the ledger"
+    )
     return (*judged, duty)
 
 
@@ -107,7 +119,12 @@ def operations() -> tuple[Operation, ...]:
 
 
 def execution(
-    *, bad: float = 0.02, unsure: float = 0.01, hostile: bool = True, claimed: int | None = None, **changes: Any
+    *,
+    bad: float = 0.02,
+    unsure: float = 0.01,
+    hostile: bool = True,
+    claimed: int | None = None,
+    **changes: Any,
 ) -> Execution:
     """An execution of the whole contract; ``bad`` and ``unsure`` are shares of the units."""
     dice = random.Random(7)
@@ -128,13 +145,21 @@ def execution(
                 f"{requirement}-{op}", stricter_than_practice=number % 9 == 8,
             )  # fmt: skip
             verdict = Verdict.WAIVED if number % 11 == 10 else Verdict.FAIL
-            reason = "accepted until 2027-01-01 by ops: known upstream fault" if verdict is Verdict.WAIVED else ""
+            reason = (
+                "accepted until 2027-01-01 by ops: known upstream fault" if verdict is Verdict.WAIVED else ""
+            )
             results.append(Result(requirement, op, verdict, 4, (finding,), reason))
             exchanges.append(_exchange(id_, op, number, hostile))
         elif roll < bad + unsure:
-            results.append(Result(requirement, op, Verdict.INCONCLUSIVE, 0, (), "the budget of 5,000 requests is used up"))
+            results.append(
+                Result(
+                    requirement, op, Verdict.INCONCLUSIVE, 0, (), "the budget of 5,000 requests is used up"
+                )
+            )
         elif roll < 0.15:
-            results.append(Result(requirement, op, Verdict.NOT_APPLICABLE, 0, (), "the operation takes no body"))
+            results.append(
+                Result(requirement, op, Verdict.NOT_APPLICABLE, 0, (), "the operation takes no body")
+            )
         else:
             results.append(Result(requirement, op, Verdict.PASS, dice.randint(1, 30)))
             if len(exchanges) % 3 == 0:
@@ -208,10 +233,13 @@ def hostile() -> str:
 def small() -> Callable[..., Execution]:
     """Builds an execution of two operations and given results; nothing else in it."""
 
-    def build(results: tuple[Result, ...], levels: dict[str, Level] | None = None, **changes: Any) -> Execution:
+    def build(
+        results: tuple[Result, ...], levels: dict[str, Level] | None = None, **changes: Any
+    ) -> Execution:
         given = levels or {one.requirement: Level.MUST for one in results}
         catalogue = tuple(
-            Requirement(id_, "area", level, Kind.JUDGED, "It holds.", "§1", "responses") for id_, level in given.items()
+            Requirement(id_, "area", level, Kind.JUDGED, "It holds.", "§1", "responses")
+            for id_, level in given.items()
         )
         pair = tuple(Operation(id_, "GET", f"/{id_}", "Pair", Plane.DATA) for id_ in ("one", "two"))
         base = execution(hostile=False, claimed=1)

@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
-from urllib.parse import urlencode
 
 from conformance.reference.admin.table import MASK, derived_uuid, moment, organisation, total_of, window
 from conformance.reference.core import Answer, Call, Handler, Record, Refusal, handles, iso, new_uuid
@@ -32,12 +31,7 @@ def _is_secret(name: str) -> bool:
 def redacted(value: Any) -> Any:
     """A copy in which the values of secret-looking fields are masked, at any depth."""
     if isinstance(value, dict):
-        return {
-            k: MASK
-            if _is_secret(k) and isinstance(v, str | dict) and k != "key" or k == "key" and isinstance(v, str)
-            else redacted(v)
-            for k, v in value.items()
-        }
+        return {k: MASK if _is_secret(k) and v is not None else redacted(v) for k, v in value.items()}
     if isinstance(value, list):
         return [redacted(item) for item in value]
     return deepcopy(value)
@@ -60,7 +54,7 @@ def _entry(call: Call, route: str, status: int) -> Record:
         "uri": "/v1" + path,
         "request_id": headers.get("x-request-id") or new_uuid(),
         "request_body": json.dumps(redacted(body)),
-        "query_params": urlencode({k: str(v) for k, v in call.query.items()}),
+        "query_params": json.dumps(call.query, default=str),
         "request_headers": json.dumps(hidden),
         "user_id": owner_id(call.tenant),
         "user_type": "api_key",

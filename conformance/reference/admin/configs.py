@@ -61,7 +61,7 @@ def config_of(call: Call, slug: str) -> Record:
 @manages("createConfig", "/configs")
 def create_config(call: Call) -> Record:
     body = call.body
-    workspace_id = workspace_of(call, body.get("workspace_id") or None)  # the example sends an empty one
+    workspace_id = workspace_of(call, body.get("workspace_id"))
     config = _checked(pick(body, "config").get("config", {}))
     name, default = body.get("name", "Untitled config"), int(bool(body.get("isDefault", 0)))
     if default:

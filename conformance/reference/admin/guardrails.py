@@ -48,8 +48,9 @@ def list_guardrails(call: Call) -> Record:
     workspace_id = workspace_filter(call, query.get("workspace_id"))
     rows = GUARDRAILS.listed(
         call,
-        lambda row: workspace_id in (None, row["workspace_id"])
-        and asked in (None, organisation(call.tenant)),
+        lambda row: (
+            workspace_id in (None, row["workspace_id"]) and asked in (None, organisation(call.tenant))
+        ),
     )
     return {"data": [public(row) for row in window(rows, query)], "total": total_of(call, rows)}
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.collections import COLLECTIONS, default_collection
+from conformance.reference.admin.folders import COLLECTIONS, default_collection
 from conformance.reference.admin.people import workspace_of
 from conformance.reference.admin.prompts import default_version, pinned
 from conformance.reference.admin.table import Table, pick, public, slugify
@@ -81,7 +81,10 @@ def update_partial(call: Call) -> Record:
     changes = pick(body, "name")
     latest = partial["_versions"][-1]
     if ("string" in body or "description" in body) and not call.fault("update-forgotten"):
-        string, description = body.get("string", latest["string"]), body.get("description", latest["description"])
+        string, description = (
+            body.get("string", latest["string"]),
+            body.get("description", latest["description"]),
+        )
         latest = _version(latest["number"] + 1, string, description)
         partial["_versions"].append(latest)
         changes["_default"] = latest["number"]

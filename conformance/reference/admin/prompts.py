@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.collections import COLLECTIONS, collection_of
+from conformance.reference.admin.folders import COLLECTIONS, collection_of
 from conformance.reference.admin.labels import LABELS
 from conformance.reference.admin.people import workspace_filter
 from conformance.reference.admin.table import Table, matches, pick, public, slugify, total_of, window
@@ -76,7 +76,15 @@ def _view(prompt: Record, version: Record) -> Record:
     }
     if "label_id" in version:
         out["prompt_version_label_id"] = version["label_id"]
-    fields = (*_NEEDED, "virtual_key", "functions", "tools", "tool_choice", "template_metadata", "is_raw_template")
+    fields = (
+        *_NEEDED,
+        "virtual_key",
+        "functions",
+        "tools",
+        "tool_choice",
+        "template_metadata",
+        "is_raw_template",
+    )
     return out | pick(version, *fields)
 
 
@@ -109,9 +117,11 @@ def list_prompts(call: Call) -> Record:
     folder = None if wanted is None else COLLECTIONS.peek(call.tenant, wanted) or {"id": "-"}
     rows = PROMPTS.listed(
         call,
-        lambda row: workspace_id in (None, row["workspace_id"])
-        and (folder is None or row["collection_id"] == folder["id"])
-        and matches(row, query.get("search"), "name"),
+        lambda row: (
+            workspace_id in (None, row["workspace_id"])
+            and (folder is None or row["collection_id"] == folder["id"])
+            and matches(row, query.get("search"), "name")
+        ),
     )
     page = [public(row) | {"model": default_version(row)["model"]} for row in window(rows, query)]
     return {"data": page, "total": total_of(call, rows)}

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from conformance.reference.core import Call, Record, Refusal, Tenant, iso, new_uuid, not_found
+from conformance.reference.faults import declare
 
 FAULTS = {
     "update-forgotten": "an update is acknowledged and not stored",
@@ -27,6 +28,8 @@ FAULTS = {
     "cross-tenant-read": "a resource of another organisation can be read by its id",
     "secret-shown-again": "a secret given at creation is shown in clear by later reads",
 }
+for _name, _description in FAULTS.items():
+    declare(_name, _description)
 
 MASK = "********"
 _NAMESPACE = uuid.UUID("6f2b1c1e-5c0f-4f0e-9d5b-0c6f3a1f7b52")

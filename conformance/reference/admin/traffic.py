@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from conformance.reference.admin.table import derived_uuid
-from conformance.reference.core import Record, Tenant, new_uuid
+from conformance.reference.admin.table import derived_uuid, moment
+from conformance.reference.core import ApiKey, Record, Tenant, new_uuid
 
 KEPT = 100_000  # entries per tenant; the oldest go first
 
@@ -60,3 +61,91 @@ def record_traffic(tenant: Tenant, entry: Mapping[str, Any]) -> Record:
 def entries(tenant: Tenant) -> list[Record]:
     """Everything recorded, oldest first."""
     return list(tenant.of("traffic").values())
+
+
+def key_id(key: ApiKey) -> str:
+    """The public id of the key a call came with, as traffic entries, policies and filters name it."""
+    for row in key.tenant.of("api_keys").values():
+        if row["_value"] == key.value:
+            return str(row["id"])
+    return derived_uuid(key.tenant.id, "key", key.name)
+
+
+def words(text: Any) -> set[str]:
+    """The members of a comma-separated filter."""
+    return {word.strip() for word in str(text).split(",") if word.strip()}
+
+
+_RANGES: dict[str, Callable[[Record], Any]] = {
+    "total_units": lambda e: e["prompt_tokens"] + e["completion_tokens"],
+    "cost": lambda e: e["cost"],
+    "prompt_token": lambda e: e["prompt_tokens"],
+    "completion_token": lambda e: e["completion_tokens"],
+}
+_LISTS: dict[str, Callable[[Record], Any]] = {
+    "status_code": lambda e: str(e["status"]),
+    "virtual_keys": lambda e: e["virtual_key"],
+    "configs": lambda e: e["config"],
+    "api_key_ids": lambda e: e["api_key_id"],
+    "ai_org_model": lambda e: f"{e['provider']}__{e['model']}",
+    "ai_model": lambda e: e["model"],
+    "trace_id": lambda e: e["trace_id"],
+    "span_id": lambda e: e["span_id"],
+    "prompt_slug": lambda e: e["prompt_slug"],
+    "workspace_slug": lambda e: e["workspace_id"],
+}
+
+
+def _metadata(text: Any) -> Record | None:
+    """The metadata a filter asks for, or None when the text is no JSON object."""
+    if isinstance(text, Mapping):
+        return dict(text)
+    try:
+        found = json.loads(text)
+    except (ValueError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def weighted_feedback(tenant: Tenant) -> dict[str, float]:
+    """Trace id → weighted mean of its feedback."""
+    sums: dict[str, list[float]] = {}
+    for row in tenant.of("feedback").values():
+        sums.setdefault(row["trace_id"], []).append(row["value"] * row["weight"])
+    return {trace: sum(values) / len(values) for trace, values in sums.items()}
+
+
+def selected(tenant: Tenant, filters: Mapping[str, Any]) -> list[Record]:
+    """The entries that every filter of an analytics query or an export keeps. Raises Refusal(400)."""
+    kept = entries(tenant)
+    if filters.get("time_of_generation_min") is not None:
+        since = moment(filters["time_of_generation_min"], "time_of_generation_min")
+        kept = [e for e in kept if e["created_at"] >= since]
+    if filters.get("time_of_generation_max") is not None:
+        until = moment(filters["time_of_generation_max"], "time_of_generation_max")
+        kept = [e for e in kept if e["created_at"] <= until]
+    for name, measure in _RANGES.items():
+        low, high = filters.get(f"{name}_min"), filters.get(f"{name}_max")
+        kept = [
+            e for e in kept if (low is None or measure(e) >= low) and (high is None or measure(e) <= high)
+        ]
+    for name, read in _LISTS.items():
+        if filters.get(name) is not None:
+            wanted = words(filters[name])
+            kept = [e for e in kept if read(e) in wanted]
+    if filters.get("metadata") is not None:
+        asked = _metadata(filters["metadata"])
+        kept = [
+            e for e in kept if asked is not None and all(e["metadata"].get(k) == v for k, v in asked.items())
+        ]
+    low, high = filters.get("weighted_feedback_min"), filters.get("weighted_feedback_max")
+    if low is not None or high is not None:
+        scores = weighted_feedback(tenant)
+        kept = [
+            e
+            for e in kept
+            if e["trace_id"] in scores
+            and (low is None or scores[e["trace_id"]] >= low)
+            and (high is None or scores[e["trace_id"]] <= high)
+        ]
+    return kept

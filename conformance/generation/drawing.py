@@ -1,0 +1,157 @@
+"""Draws the cases of one operation: valid, invalid, from examples. Slow to import, so imported late."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from conformance.contract.schemas import Validators
+from conformance.generation.canonical import canonical_case
+from conformance.generation.compose import envelope, vary
+from conformance.generation.defects import Defect, choose, defects, from_drawn
+from conformance.generation.effort import Effort
+from conformance.generation.examples import example_cases
+from conformance.generation.inlining import RequestShape, request_shape
+from conformance.generation.narrowing import Rules
+from conformance.generation.strategies import draw, register_text, seed_of
+from conformance.generation.validity import Validity
+from conformance.model import Case, Purpose
+
+if TYPE_CHECKING:
+    from conformance.contract import Contract
+    from conformance.contract.resources import Graph
+
+ROUNDS = 3  # how often drawing is repeated where duplicates or refusals leave cases missing
+
+
+@dataclass(frozen=True, slots=True)
+class Drawn:
+    """The cases of one operation, why a purpose has none, and which examples were skipped."""
+
+    cases: tuple[Case, ...]
+    gaps: dict[str, str]
+    skipped: tuple[tuple[str, str], ...]
+
+
+def validity_of(contract: Contract, validators: Validators, shape: RequestShape) -> Validity:
+    """The request rules of an operation, with the contract's own validator for its body."""
+    body = validators.request_body(shape.operation, shape.media_type) if shape.media_type else None
+    return Validity(shape, body.is_valid if body is not None else None)
+
+
+def draw_cases(
+    contract: Contract,
+    graph: Graph,
+    validators: Validators,
+    rules: Rules,
+    operation: str,
+    *,
+    seed: int,
+    effort: Effort,
+) -> Drawn:
+    """Everything a corpus holds for one operation; equal arguments give equal cases, in any process."""
+    shape = request_shape(contract.document, operation, contract.definition(operation))
+    validity = validity_of(contract, validators, shape)
+    canonical = canonical_case(contract, graph, operation)
+    bind = graph.usage(operation).bind
+    words = (str(seed), contract.digest, operation)
+    gaps: dict[str, str] = {}
+
+    register_text(rules)
+    valid = list(_valid(canonical, shape, rules, bind, validity, words, effort.valid))
+    if not valid:
+        gaps[Purpose.VALID] = (
+            "nothing an honest request may vary"
+            if envelope(shape, rules) is None
+            else "every honest variation equals the canonical request"
+        )
+    invalid = _invalid(canonical, shape, validity, words, effort)
+    if not invalid:
+        gaps[Purpose.INVALID] = "the contract forbids nothing that HTTP could carry here"
+    examples, skipped = example_cases(canonical, shape, bind, validity, effort.examples)
+    if not examples:
+        gaps[Purpose.EXAMPLE] = (
+            f"{len(skipped)} skipped: {skipped[0][1]}" if skipped else "the contract shows none"
+        )
+    cases = [*_named(valid, Purpose.VALID), *_named(invalid, Purpose.INVALID), *_named(examples, Purpose.EXAMPLE)]
+    return Drawn(tuple(cases), gaps, tuple(skipped))
+
+
+def _named(cases: Iterable[Case], purpose: Purpose) -> Iterator[Case]:
+    for index, case in enumerate(cases):
+        yield replace(case, id=f"{case.operation}:{purpose}:{index}", purpose=purpose)
+
+
+def _print(case: Case) -> str:
+    """What makes two cases the same request."""
+    parts = [dict(case.path), case.query, case.headers, case.body, case.has_body, case.media_type]
+    return json.dumps(parts, sort_keys=True, default=str)
+
+
+def _valid(
+    canonical: Case,
+    shape: RequestShape,
+    rules: Rules,
+    bind: tuple[tuple[str, Any], ...],
+    validity: Validity,
+    words: tuple[str, ...],
+    count: int,
+) -> Iterator[Case]:
+    schema = envelope(shape, rules)
+    if schema is None or count == 0:
+        return
+    chance = random.Random(seed_of(*words, "vary"))  # noqa: S311 - a reproducible choice, no secret
+    seen = {_print(canonical)}
+    left = count
+    for turn in range(ROUNDS):
+        before = left
+        for drawn in draw(schema, count=left + 2, at=seed_of(*words, "valid", str(turn)), negative=False):
+            case = vary(canonical, drawn, shape, bind, chance)
+            mark = _print(case)
+            if left == 0 or mark in seen or not plain(case.body) or not validity.is_valid(case):
+                continue
+            seen.add(mark)
+            left -= 1
+            yield case
+        if left == 0 or before == left:
+            return
+
+
+def plain(value: Any) -> bool:
+    """Whether a value can go over any wire: no NUL, no lone surrogate, no number JSON cannot write."""
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False)
+        text.encode()
+    except (ValueError, TypeError):
+        return False
+    return "\\u0000" not in text
+
+
+def _invalid(
+    canonical: Case, shape: RequestShape, validity: Validity, words: tuple[str, ...], effort: Effort
+) -> list[Case]:
+    chance = random.Random(seed_of(*words, "invalid"))  # noqa: S311 - a reproducible choice, no secret
+    seen: set[str] = set()
+    known = _broken(defects(canonical, shape), validity, seen)
+    odd: list[Defect] = []
+    schema = envelope(shape, Rules())
+    if schema is not None and effort.drawn:
+        for drawn in draw(schema, count=effort.drawn, at=seed_of(*words, "negative"), negative=True):
+            odd += _broken(from_drawn(canonical, drawn, shape), validity, seen)[:1]
+    odd = odd[: effort.drawn]
+    chosen = choose(known, effort.invalid - len(odd), chance)
+    return [replace(one.case, note=one.note) for one in (*chosen, *odd)]
+
+
+def _broken(found: Iterable[Defect], validity: Validity, seen: set[str]) -> list[Defect]:
+    """Those defects that the contract does refuse, each request once, each wrong in one place."""
+    kept = []
+    for one in found:
+        mark = _print(one.case)
+        if mark not in seen and len(validity.problems(one.case)) == 1:
+            seen.add(mark)
+            kept.append(one)
+    return kept
