@@ -19,9 +19,7 @@ from pathlib import Path
 def execute(seed: int, effort: str, reports: Path) -> dict[str, object]:
     """One execution in a process of its own → its scorecard, with the exit code under ``code``."""
     command = [sys.executable, "-m", "conformance", "run", "--effort", effort, "--seed", str(seed)]
-    done = subprocess.run(
-        [*command, "--reports", str(reports)], capture_output=True, text=True, check=False
-    )
+    done = subprocess.run([*command, "--reports", str(reports)], capture_output=True, text=True, check=False)
     found = sorted(reports.glob(f"*-s{seed}/scorecard.json"))
     if not found:
         raise SystemExit(f"seed {seed}: no scorecard\n{done.stdout[-2000:]}\n{done.stderr[-2000:]}")
@@ -49,7 +47,9 @@ def main() -> int:
                 flush=True,
             )
             for finding in findings["list"]:
-                print(f"    {finding['level']} {finding['requirement']} {finding['operation']}: {finding['message']}")
+                print(
+                    f"    {finding['level']} {finding['requirement']} {finding['operation']}: {finding['message']}"
+                )
             bad += bool(card["code"] or findings["total"])
     print(f"{options.seeds - bad} of {options.seeds} seeds without a finding")
     return 1 if bad else 0

@@ -6,6 +6,7 @@ worker exercises its own share.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Generator, Iterable, Mapping
 from dataclasses import replace
@@ -22,7 +23,7 @@ from conformance.exercise.preflight import preflight
 from conformance.exercise.scheduling import FixedShares, share
 from conformance.exercise.settings import Settings, chosen, new_run_id
 from conformance.exercise.worker import ItemReport, Worker, peak_memory
-from conformance.generation import EFFORTS
+from conformance.generation.effort import EFFORTS
 from conformance.model import Level, Operation, Verdict
 from conformance.reporting.allure_labels import labels
 from conformance.reporting.scorecard import Card
@@ -36,24 +37,22 @@ _ATTRIBUTE = "conformance"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("conformance", "gateway conformance (pytest --pyargs conformance.suite)")
-    try:
-        group.addoption("--base-url", metavar="URL", help="data plane of the target; credentials from CONFORMANCE_*_KEY")
-    except ValueError:  # pytest-base-url is installed: its option means the same
-        pass
+    with contextlib.suppress(ValueError):  # pytest-base-url is installed: its option means the same
+        group.addoption("--base-url", metavar="URL", help="data plane; keys from CONFORMANCE_*_KEY")
     add = group.addoption
-    add("--conformance-target", metavar="FILE", help="target file (TOML); default: the embedded reference gateway")
+    add("--conformance-target", metavar="FILE", help="target file (TOML) [the embedded gateway]")
     add("--conformance-contract", metavar="NAME", default="portkey", help="contract to judge by [portkey]")
     add("--conformance-specs-dir", metavar="DIR", help="folder of contracts, instead of the packaged one")
-    add("--conformance-strictness", metavar="WORD", default="strict", help="errata: strict or lenient [strict]")
-    add("--conformance-group", metavar="GROUP", action="append", default=[], help="only this endpoint group (repeatable)")
-    add("--conformance-only", metavar="OPERATION", action="append", default=[], help="only this operation (repeatable)")
+    add("--conformance-strictness", metavar="WORD", default="strict", help="errata: strict, lenient [strict]")
+    add("--conformance-group", metavar="GROUP", action="append", default=[], help="only this group")
+    add("--conformance-only", metavar="OPERATION", action="append", default=[], help="only this operation")
     add("--conformance-effort", metavar="WORD", default="standard", help=f"{', '.join(EFFORTS)} [standard]")
     add("--conformance-seed", metavar="N", type=int, default=1, help="seed of everything drawn [1]")
     add("--conformance-concurrency", metavar="N", type=int, help="requests in flight, all workers together")
     add("--conformance-reports", metavar="DIR", default="reports", help="where run folders go [reports]")
-    add("--conformance-fault", metavar="NAME", action="append", default=[], help="fault of the embedded gateway")
-    add("--conformance-latency", metavar="SECONDS", type=float, help="delay of the embedded gateway's answers")
-    parser.addini("conformance_link", "pattern of requirement links in Allure, {} stands for the id", default="")
+    add("--conformance-fault", metavar="NAME", action="append", default=[], help="fault of the gateway")
+    add("--conformance-latency", metavar="SECONDS", type=float, help="delay of its answers")
+    parser.addini("conformance_link", "requirement links in Allure, {} is the id", default="")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -66,7 +65,9 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def _asks_for_suite(config: pytest.Config) -> bool:
     inside = str(SUITE)
-    return any(arg.startswith("conformance.suite") or os.path.abspath(arg).startswith(inside) for arg in config.args)
+    return any(
+        arg.startswith("conformance.suite") or os.path.abspath(arg).startswith(inside) for arg in config.args
+    )
 
 
 class ConformancePlugin:
@@ -118,7 +119,9 @@ class ConformancePlugin:
             self._gateway = EmbeddedGateway(self._gateway_arguments())
             settings = replace(settings, announcement=self._gateway.announcement)
         target = settings.open_target()
-        settings = replace(settings, run_id=new_run_id(target.name, settings.effort, settings.seed, settings.started))
+        settings = replace(
+            settings, run_id=new_run_id(target.name, settings.effort, settings.seed, settings.started)
+        )
         settings.folder.mkdir(parents=True, exist_ok=True)
         self._settings = settings
         self._gathering = Gathering(settings)
@@ -171,7 +174,7 @@ class ConformancePlugin:
             return
         plan = self._plan()
         if not self._scope:
-            self._scope = chosen(plan.contract, plan.target, self.settings)
+            self._scope = chosen(plan, self.settings)
         concerned = [plan.requirements.get(name) for name in marker.args[1:]]
         operations = [
             operation
@@ -216,7 +219,8 @@ class ConformancePlugin:
     def exercise(self, item: pytest.Item) -> ItemReport:
         """Send and judge what the item is about; the report is kept for the controller."""
         job = job_of(item)
-        assert job is not None and self._worker is not None
+        assert job is not None
+        assert self._worker is not None
         marker = item.get_closest_marker("concern")
         assert marker is not None
         report = self._worker.exercise(job, marker.args[1:])
@@ -232,7 +236,11 @@ class ConformancePlugin:
         operation = plan.contract.operation(report.operation)
         judged = [plan.requirements.get(name) for name in item.get_closest_marker("concern").args[1:]]  # type: ignore[union-attr]
         found = labels(
-            plan.contract.name, operation, report.concern, judged, link_pattern=self.config.getini("conformance_link")
+            plan.contract.name,
+            operation,
+            report.concern,
+            judged,
+            link_pattern=self.config.getini("conformance_link"),
         )
         allure.dynamic.epic(found.epic)
         allure.dynamic.feature(found.feature)
@@ -243,7 +251,9 @@ class ConformancePlugin:
         for name, url in found.links:
             allure.dynamic.link(url or f"#{name}", name=name)
         summary = [f"verdict: {report.verdict}", f"exchanges: {report.exchanges}, judged: {report.judged}"]
-        summary += [f"{one.level} {one.requirement} {one.operation}: {one.message}" for one in report.findings]
+        summary += [
+            f"{one.level} {one.requirement} {one.operation}: {one.message}" for one in report.findings
+        ]
         allure.attach("\n".join(summary), "summary", AttachmentType.TEXT)
 
     @pytest.hookimpl(hookwrapper=True)
@@ -261,7 +271,15 @@ class ConformancePlugin:
             test_report.user_properties += [("concern", job.concern), ("verdict", str(report.verdict))]
         elif test_report.outcome == "failed":
             broken = ItemReport(
-                item.nodeid, job.concern, job.operation, Verdict.ERROR, str(call.excinfo and call.excinfo.value), 0, 0, 0, 0
+                item.nodeid,
+                job.concern,
+                job.operation,
+                Verdict.ERROR,
+                str(call.excinfo and call.excinfo.value),
+                0,
+                0,
+                0,
+                0,
             )
             setattr(test_report, _ATTRIBUTE, broken.dumps())
 
@@ -313,9 +331,10 @@ def job_of(item: pytest.Item) -> Job | None:
     """The job of an item of the suite; None for items that have no operation."""
     marker = item.get_closest_marker("concern")
     callspec = getattr(item, "callspec", None)
-    if marker is None or callspec is None or "operation" not in callspec.params:
+    operation = callspec.params.get("operation") if callspec is not None else None
+    if marker is None or not isinstance(operation, Operation):  # pytest marks an empty set by a stand-in
         return None
-    return Job(item.nodeid, marker.args[0], callspec.params["operation"].id)
+    return Job(item.nodeid, marker.args[0], operation.id)
 
 
 @pytest.fixture
@@ -344,4 +363,3 @@ def must_hold(report: ItemReport) -> None:
         pytest.fail("\n".join(lines), pytrace=False)
     if report.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE):
         pytest.skip(f"{report.verdict}: {report.reason}")
-

@@ -34,7 +34,9 @@ def canonical_succeeds(exchange: Exchange, context: Context) -> Outcome:
         return answered
     if not succeeded(exchange):
         status = _status(exchange)
-        return (Violation(f"status {status} on the narrowest honest request, expected 2xx", f"status-{status}"),)
+        return (
+            Violation(f"status {status} on the narrowest honest request, expected 2xx", f"status-{status}"),
+        )
     return conforms(exchange, context)
 
 
@@ -68,10 +70,14 @@ def robust(exchange: Exchange, context: Context) -> Outcome:
     note = exchange.facts.get("note", "")
     if exchange.failure is not None:
         told = f"{exchange.failure} ({exchange.detail})"
-        return (Violation(f"no complete response to an invalid request: {told}; {note}", str(exchange.failure)),)
+        return (
+            Violation(f"no complete response to an invalid request: {told}; {note}", str(exchange.failure)),
+        )
     status = _status(exchange)
     if status >= 500 or 300 <= status < 400:
-        return (Violation(f"status {status} on an invalid request, expected 4xx; {note}", f"status-{status}"),)
+        return (
+            Violation(f"status {status} on an invalid request, expected 4xx; {note}", f"status-{status}"),
+        )
     return PASSES
 
 
@@ -82,7 +88,9 @@ def rejected(exchange: Exchange, context: Context) -> Outcome:
         return answered
     if succeeded(exchange):
         note = exchange.facts.get("note", "")
-        return (Violation(f"status {_status(exchange)} on an invalid request, expected 4xx; {note}", "accepted"),)
+        return (
+            Violation(f"status {_status(exchange)} on an invalid request, expected 4xx; {note}", "accepted"),
+        )
     return PASSES
 
 
@@ -144,7 +152,11 @@ def undocumented_refused(exchange: Exchange, context: Context) -> Outcome:
     if status in (404, 405, 501):
         return PASSES
     method = exchange.request.method
-    return (Violation(f"status {status} on the undocumented method {method}, expected 405 or 404", f"status-{status}"),)
+    return (
+        Violation(
+            f"status {status} on the undocumented method {method}, expected 405 or 404", f"status-{status}"
+        ),
+    )
 
 
 def reached(exchange: Exchange, context: Context) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
 
@@ -71,7 +72,9 @@ def _complete(exchange: Exchange) -> Outcome:
         return why
     if exchange.failure is None:
         return PASSES
-    return (Violation(f"no complete response: {exchange.failure} ({exchange.detail})", str(exchange.failure)),)
+    return (
+        Violation(f"no complete response: {exchange.failure} ({exchange.detail})", str(exchange.failure)),
+    )
 
 
 @check("responses.content_type_documented")
@@ -113,10 +116,8 @@ def headers_valid(exchange: Exchange, context: Context) -> Outcome:
 def _readings(value: str) -> list[Any]:
     """A header is text; its schema may mean a number or a truth value."""
     readings: list[Any] = [value]
-    try:
+    with contextlib.suppress(ValueError, RecursionError):
         readings.append(json.loads(value))
-    except (ValueError, RecursionError):
-        pass
     return readings
 
 

@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from conformance.errors import UsageError
-from conformance.generation import EFFORTS
+from conformance.generation.effort import EFFORTS
 from conformance.plugin import ConformancePlugin
 from conformance.reporting.terminal import Live, print_scorecard
 
@@ -22,18 +22,26 @@ _VIA = "conformance-execution"
 
 @click.command()
 @click.option("--target", metavar="FILE", help="Target file (TOML). Default: the embedded reference gateway.")
-@click.option("--base-url", metavar="URL", help="Data plane of a target, credentials from CONFORMANCE_API_KEY.")
+@click.option(
+    "--base-url", metavar="URL", help="Data plane of a target, credentials from CONFORMANCE_API_KEY."
+)
 @click.option("--contract", default="portkey", show_default=True, help="Contract to judge by.")
 @click.option("--specs-dir", metavar="DIR", help="Folder of contracts, instead of the packaged one.")
 @click.option("--strictness", default="strict", show_default=True, help="Errata to apply: strict or lenient.")
-@click.option("--group", "groups", multiple=True, metavar="GROUP", help="Only this endpoint group (repeatable).")
+@click.option(
+    "--group", "groups", multiple=True, metavar="GROUP", help="Only this endpoint group (repeatable)."
+)
 @click.option("--only", multiple=True, metavar="OPERATION", help="Only this operation (repeatable).")
-@click.option("--effort", default="standard", show_default=True, help=f"How hard to search: {', '.join(EFFORTS)}.")
+@click.option(
+    "--effort", default="standard", show_default=True, help=f"How hard to search: {', '.join(EFFORTS)}."
+)
 @click.option("--seed", type=int, default=1, show_default=True, help="Seed of everything drawn.")
 @click.option("-n", "--workers", default="auto", show_default=True, help="Processes; auto is one per core.")
 @click.option("--concurrency", type=int, help="Requests in flight, all workers together.")
 @click.option("--reports", default="reports", show_default=True, metavar="DIR", help="Where run folders go.")
-@click.option("--fault", "faults", multiple=True, metavar="NAME", help="Fault of the embedded gateway (repeatable).")
+@click.option(
+    "--fault", "faults", multiple=True, metavar="NAME", help="Fault of the embedded gateway (repeatable)."
+)
 @click.option("--latency", type=float, metavar="SECONDS", help="Delay of the embedded gateway's answers.")
 def run(workers: str, **options: Any) -> int:
     """Exercise every operation of a target and judge what it answers."""
@@ -44,7 +52,6 @@ def run(workers: str, **options: Any) -> int:
         "no:terminal",
         "-p",
         "no:cacheprovider",
-        "-q",
         "--rootdir",
         str(Path.cwd()),
         "-c",
@@ -86,6 +93,7 @@ class _Door:
 
     def __init__(self) -> None:
         self.execution: ConformancePlugin | None = None
+        self._broken: list[str] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_configure(self, config: pytest.Config) -> None:
@@ -96,6 +104,9 @@ class _Door:
         if self.execution is not None:
             self.execution.live = Live(Console(stderr=True, highlight=False))
 
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        self._broken = str(excrepr).strip().splitlines()[-1:] or ["no details"]
+
     def finish(self, code: int) -> int:
         """Print the scorecard; the exit code is that of its verdict."""
         execution = self.execution
@@ -103,7 +114,8 @@ class _Door:
             click.echo(f"conformance: {execution.problem}", err=True)
             return execution.problem.exit_code
         if execution is None or execution.card is None:
-            click.echo(f"conformance: the suite did not finish (pytest exit code {code})", err=True)
+            why = self._broken[0] if self._broken else f"pytest exit code {code}"
+            click.echo(f"conformance: the suite itself broke: {why}", err=True)
             return 4
         print_scorecard(execution.card, report=str(execution.settings.folder / "index.html"))
         if code == pytest.ExitCode.INTERRUPTED:

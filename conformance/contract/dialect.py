@@ -16,9 +16,19 @@ _SINGLE = ("not", "additionalProperties", "items", "propertyNames", "contains", 
 _MAPS = ("properties", "patternProperties", "$defs", "dependentSchemas")
 _LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
 _KEPT = frozenset(
-    """$ref type pattern minimum maximum multipleOf minLength maxLength minItems maxItems uniqueItems
-    minProperties maxProperties minContains maxContains dependentRequired unevaluatedProperties
-    unevaluatedItems""".split()
+    (
+        *("$ref", "type", "pattern", "minimum", "maximum", "multipleOf", "minLength", "maxLength"),
+        *(
+            "minItems",
+            "maxItems",
+            "uniqueItems",
+            "minProperties",
+            "maxProperties",
+            "minContains",
+            "maxContains",
+        ),
+        *("dependentRequired", "unevaluatedProperties", "unevaluatedItems"),
+    )
 )
 
 _DATE_TIME = re.compile(

@@ -148,7 +148,7 @@ class Graph:
         return self.closure((*bound(usage.path), *bound_in(usage.canonical), *usage.after))
 
     def needs(self, operation: str) -> frozenset[str]:
-        """The capabilities a target must declare for an operation's canonical request, preparation included."""
+        """The capabilities a target must declare for a canonical request, preparation included."""
         usage, chain = self.usage(operation), self.chain(operation)
         makers = (self.usage(resource.create or "") for resource in chain)
         return frozenset({usage.needs, *(r.needs for r in chain), *(m.needs for m in makers)} - {""})

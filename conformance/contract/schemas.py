@@ -252,12 +252,40 @@ def _place(bundle: dict[str, Any], ref: str, schema: Any) -> None:
 
 
 def _explain(schema: Any, value: Any) -> list[Problem]:
-    from jsonschema.exceptions import best_match, relevance
+    from jsonschema.exceptions import relevance
 
     errors = list(islice(_explainer()(schema).iter_errors(value), MAX_PROBLEMS))
     errors.sort(key=relevance, reverse=True)
-    found = [_problem(best_match([error])) for error in errors]
-    return list(dict.fromkeys(found))
+    found = [_problem(one) for error in errors for one in _telling(error)]
+    return list(dict.fromkeys(found))[:MAX_PROBLEMS]
+
+
+def _telling(error: Any) -> list[Any]:
+    """Of a failed choice, the errors of the branch that was meant, if one branch fits by its tags."""
+    from jsonschema.exceptions import best_match, relevance
+
+    if error.validator not in ("oneOf", "anyOf") or not error.context:
+        return [best_match([error])]
+    branches: dict[Any, list[Any]] = {}
+    for one in error.context:
+        branches.setdefault(one.schema_path[0], []).append(one)
+    meant = [errors for errors in branches.values() if not any(_mistagged(one) for one in errors)]
+    if len(meant) != 1:
+        return [best_match([error])]
+    return [leaf for one in sorted(meant[0], key=relevance, reverse=True) for leaf in _telling(one)]
+
+
+def _mistagged(error: Any) -> bool:
+    """Whether an error says that another branch was meant: a wrong tag or a wrong type at its top."""
+    if error.validator in ("enum", "const", "type"):
+        return len(error.path) <= (0 if error.validator == "type" else 1)
+    if error.validator in ("oneOf", "anyOf") and error.context and not error.path:
+        branches: dict[Any, bool] = {}
+        for one in error.context:
+            branch = one.schema_path[0]
+            branches[branch] = branches.get(branch, False) or _mistagged(one)
+        return all(branches.values())
+    return False
 
 
 @cache
@@ -277,7 +305,7 @@ def _explainer() -> Callable[[Any], Any]:
     checker = FormatChecker(formats=())
     for name, accepts in FORMATS.items():
         checker.checks(name)(partial(_accepted, accepts))
-    kind = extend(Draft202012Validator, {"pattern": pattern})
+    kind = extend(Draft202012Validator, {"pattern": pattern})  # type: ignore[no-untyped-call]
     return partial(kind, format_checker=checker)
 
 

@@ -61,7 +61,12 @@ def bind(case: Case, lookup: Lookup) -> Case:
 
 def parts_of(case: Case) -> list[Any]:
     """Every part of a case that may hold symbols."""
-    return [dict(case.path), [value for _, value in case.query], [value for _, value in case.headers], case.body]
+    return [
+        dict(case.path),
+        [value for _, value in case.query],
+        [value for _, value in case.headers],
+        case.body,
+    ]
 
 
 def pick(value: Any, pointer: str) -> Any:

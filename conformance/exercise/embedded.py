@@ -19,7 +19,15 @@ class EmbeddedGateway:
     """Starts ``python -m conformance.reference`` and reads what it announces."""
 
     def __init__(self, arguments: Sequence[str] = ()) -> None:
-        command = [sys.executable, "-m", "conformance.reference", "--port", "0", "--announce", "--die-with-parent"]
+        command = [
+            sys.executable,
+            "-m",
+            "conformance.reference",
+            "--port",
+            "0",
+            "--announce",
+            "--die-with-parent",
+        ]
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
             [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )

@@ -78,5 +78,5 @@ class Engine:
             task.cancel()
         if running:
             self._do(asyncio.wait(running))
-        self._do(self._session.aclose())
+        self._do(self._session.close())
         self._loop.close()

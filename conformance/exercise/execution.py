@@ -35,7 +35,7 @@ class Gathering:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.plan = settings.open_plan("controller")
-        self.scope = chosen(self.plan.contract, self.plan.target, settings)
+        self.scope = chosen(self.plan, settings)
         self.reports: dict[str, ItemReport] = {}
         self.memory: dict[str, int] = {}
         self.notes: list[str] = []
@@ -70,7 +70,6 @@ class Gathering:
                 plan.contract.version,
                 plan.contract.digest,
                 plan.contract.strictness,
-                plan.contract.errata,
             ),
             target=plan.target.describe(),
             effort=settings.effort,
@@ -85,7 +84,9 @@ class Gathering:
                 if self.scope[operation.id]
             ),
             requirements=plan.requirements.all,
-            results=roll_up(results, [unit for unit in plan.requirements.universe if not self.scope[unit[1]]]),
+            results=roll_up(
+                results, [unit for unit in plan.requirements.universe if not self.scope[unit[1]]]
+            ),
             items=tuple(outcome_of(report) for report in self.reports.values()),
             reached={operation.id: bool(reached[operation.id]) for operation in in_scope},
             gaps=self._gaps(results),
@@ -147,10 +148,17 @@ def read_ledger(folder: Path) -> LedgerSummary:
     """What the ledgers of all workers say was created and what became of it."""
     summary = Ledger.read(sorted(folder.glob("ledger-*.jsonl")))
     return LedgerSummary(
-        created=summary.created,
-        removed=summary.removed,
+        created=len(summary.created) + len(summary.unconfirmed),
+        removed=len(summary.removed),
         residue=tuple(Kept(one.resource, one.id, one.reason) for one in summary.residue),
-        leftover=tuple(Kept(one.resource, one.id, one.reason) for one in summary.leftover),
+        leftover=tuple(
+            Kept(
+                one.resource,
+                one.id or f"marked {one.marker}",
+                one.reason or "its creation was never confirmed",
+            )
+            for one in (*summary.leftover, *summary.unconfirmed)
+        ),
     )
 
 

@@ -9,11 +9,14 @@ from dataclasses import dataclass, replace
 from conformance.exercise.binding import UnboundError
 from conformance.exercise.plan import NotAllowedError, Plan
 from conformance.exercise.world import Unprepared, World
-from conformance.generation import canonical_case, credential_cases, method_cases, unknown_id_cases
+from conformance.generation.canonical import canonical_case
+from conformance.generation.variants import credential_cases, method_cases, unknown_id_cases
 from conformance.model import Case, Credential, Exchange, Purpose, Verdict
 from conformance.target import Ledger, Session
 
-_SHARED_ROLES = frozenset({"read", "list", "query", "download", "inference", "update", "bulk-update", "create"})
+_SHARED_ROLES = frozenset(
+    {"read", "list", "query", "download", "inference", "update", "bulk-update", "create"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +55,9 @@ def cases_of(plan: Plan, job: Job) -> tuple[Sequence[Case], str]:
     if job.concern == "unknown-id":
         return unknown_id_cases(canonical, plan.usage(operation)), "it takes no id"
     if job.concern == "method":
-        return method_cases(contract, operation), "every method of the path is documented"
+        return method_cases(contract, canonical), "every method of the path is documented"
     credential = Credential(job.concern)
-    if credential is not Credential.ABSENT and credential not in plan.target.credentials:
+    if credential is not Credential.ABSENT and not plan.target.has(credential):
         return (), f"the target file names no {credential} credential"
     return [case for case in credential_cases(canonical) if case.credential is credential], "no such case"
 
@@ -98,7 +101,6 @@ async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
         if shares:
             try:
                 plan.permit(job.operation, cases[0])
-                await world.prepare(cases[0])
             except (NotAllowedError, Unprepared, UnboundError) as problem:
                 return Done(job, tuple(world.exchanges), Verdict.INCONCLUSIVE, str(problem), 0, len(cases))
         await asyncio.gather(*(one(case) for case in cases))

@@ -9,15 +9,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from conformance.contract import Contract
+from conformance.contract.profiles import Profile
 from conformance.contract.requirements import Requirements
 from conformance.contract.resources import Graph, Resource, Usage
 from conformance.exercise.binding import parts_of, symbol_of
-from conformance.generation import Corpus
+from conformance.generation.corpus import Corpus
 from conformance.model import Case, Credential, Operation, Purpose
 from conformance.target import Target
 
 _HONEST = frozenset({Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID, Purpose.INVALID, Purpose.PREPARE})
-_GATES = {"cost": "cost", "side-effect": "side-effects"}
 
 
 class NotAllowedError(Exception):
@@ -32,6 +32,7 @@ class Plan:
     graph: Graph
     requirements: Requirements
     target: Target
+    profile: Profile
     corpus: Corpus
     seed: int
     effort: str
@@ -62,9 +63,17 @@ class Plan:
             usage = self.graph.usage(operation.id)
             harmless = operation.method == "GET" and not operation.public and not operation.websocket
             needs_nothing = "{" not in operation.path and not usage.canonical.query
-            if harmless and needs_nothing and self.target.claims(operation.id, operation.group):
+            if harmless and needs_nothing and not self.outside(operation):
                 found.setdefault(operation.group, operation)
         return tuple(found.values())
+
+    def outside(self, operation: Operation) -> str:
+        """Why the target does not claim an operation; empty when it does."""
+        if not self.profile.holds(operation):
+            return f"outside the claimed profile {self.profile.name}"
+        if not self.target.takes(operation.group, operation.id):
+            return "left out by the target file"
+        return ""
 
     def creates(self, case: Case) -> Resource | None:
         """The resource that a success of this case would create."""
@@ -75,22 +84,17 @@ class Plan:
     def permit(self, operation: str, case: Case) -> None:
         """Raise NotAllowedError when the target file does not allow the case on this target."""
         target = self.target
-        if target.embedded or case.credential is not Credential.OWNER:
-            return
+        needed = set[str]()
         if case.purpose is Purpose.METHOD:
-            self._need("undocumented-methods", operation)
-        if case.purpose not in _HONEST:
-            return
-        flags = self.graph.usage(operation).flags
-        for flag, word in _GATES.items():
-            if flag in flags:
-                self._need(word, operation)
-        if "destructive" in flags and self._touches_given(case):
-            self._need("destructive", operation)
-
-    def _need(self, word: str, operation: str) -> None:
-        if word not in self.target.allow:
-            raise NotAllowedError(f'{operation} needs allow = ["{word}"] in the target file')
+            needed = {"undocumented-methods"}
+        elif case.purpose in _HONEST and case.credential is Credential.OWNER:
+            flags = self.graph.usage(operation).flags
+            needed = set(target.needs_of(flags - {"destructive"}))
+            if "destructive" in flags and self._touches_given(case):
+                needed.add("destructive")
+        if lacking := target.lacking(needed):
+            words = ", ".join(f'"{word}"' for word in lacking)
+            raise NotAllowedError(f"{operation} needs allow = [{words}] in the target file")
 
     def _touches_given(self, case: Case) -> bool:
         values = list(parts_of(case)[0].values())

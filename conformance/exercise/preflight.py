@@ -7,7 +7,8 @@ from collections.abc import Sequence
 
 from conformance.errors import PreflightError
 from conformance.exercise.plan import Plan
-from conformance.generation import canonical_case, wire
+from conformance.generation.canonical import canonical_case
+from conformance.generation.serialise import wire
 from conformance.model import Credential, Exchange, Operation, Purpose
 from conformance.target import Outgoing, Session
 
@@ -36,15 +37,13 @@ def preflight(plan: Plan) -> None:
 
 
 async def _probe(plan: Plan, operations: Sequence[Operation]) -> list[Exchange]:
-    session = Session(plan.target, None, worker="preflight", workers=1, concurrency=PROBES)
-    try:
+    session = Session(plan.target, worker="preflight")
+    async with session:
         sent = await asyncio.gather(*(session.send(probe_of(plan, one)) for one in operations))
-    finally:
-        await session.aclose()
     return [one.exchange for one in sent]
 
 
-def probe_of(plan: Plan, operation: Operation) -> Outgoing:
+def probe_of(plan: Plan, operation: Operation, item: str = "preflight") -> Outgoing:
     """The request that asks whether the target is there."""
     message = wire(canonical_case(plan.contract, plan.graph, operation.id))
     return Outgoing(
@@ -52,9 +51,9 @@ def probe_of(plan: Plan, operation: Operation) -> Outgoing:
         plane=operation.plane,
         method=operation.method,
         path=operation.path,
-        query=message.query,
-        headers=message.headers,
+        query=tuple(message.query),
+        headers=tuple(message.headers),
         credential=Credential.OWNER,
         purpose=Purpose.PREFLIGHT,
-        item="preflight",
+        item=item,
     )

@@ -31,14 +31,17 @@ def key_of(nodeid: str) -> str:
 class FixedShares(LoadScheduling):  # type: ignore[misc]
     """xdist's load scheduling, but everything is dealt out at once and in a known way."""
 
+    collection: list[str] | None
+
     def schedule(self) -> None:
         if self.collection is not None:
             super().schedule()
             return
         if not self._check_nodes_have_same_collection():
             return
-        self.collection = next(iter(self.node2collection.values()))
-        shares = share([key_of(nodeid) for nodeid in self.collection], len(self.nodes))
+        collection: list[str] = next(iter(self.node2collection.values()))
+        self.collection = collection
+        shares = share([key_of(nodeid) for nodeid in collection], len(self.nodes))
         for node, indices in zip(sorted(self.nodes, key=_number), shares, strict=True):
             if indices:
                 self.node2pending[node].extend(indices)

@@ -3,21 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import conformance
 from conformance.contract import Contract, load_contract
+from conformance.contract.profiles import load_profiles
 from conformance.contract.requirements import load_requirements
 from conformance.contract.resources import load_graph
 from conformance.errors import UnknownNameError, UsageError
 from conformance.exercise.plan import Plan
-from conformance.generation import EFFORTS, Corpus
+from conformance.generation.corpus import Corpus
+from conformance.generation.effort import EFFORTS
 from conformance.model import Operation
-from conformance.target import Target, load_target
+from conformance.target import Target, load_target, target_from, with_known_names
+
+KEY_VARIABLES = {"owner": "CONFORMANCE_API_KEY", "revoked": "CONFORMANCE_REVOKED_KEY"}
 
 
 @dataclass(frozen=True)
@@ -51,7 +58,9 @@ class Settings:
         if self.concurrency is not None and not 1 <= self.concurrency <= 256:
             raise UsageError(f"--concurrency {self.concurrency} is out of range", hint="1 to 256")
         if self.target and self.base_url:
-            raise UsageError("--target and --base-url exclude each other", hint="the target file holds base_url")
+            raise UsageError(
+                "--target and --base-url exclude each other", hint="the target file holds base_url"
+            )
 
     def to_json(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
@@ -66,6 +75,17 @@ class Settings:
         """Where this execution writes its reports and evidence."""
         return Path(self.reports) / self.run_id
 
+    def describe(self) -> dict[str, Any]:
+        """What the evidence says of its execution; holds no secret."""
+        return {
+            "suite": conformance.__version__,
+            "execution": self.run_id,
+            "contract": self.contract,
+            "strictness": self.strictness,
+            "effort": self.effort,
+            "seed": self.seed,
+        }
+
     def open_contract(self) -> Contract:
         specs = Path(self.specs_dir) if self.specs_dir else None
         return load_contract(self.contract, specs_dir=specs, strictness=self.strictness)
@@ -73,32 +93,48 @@ class Settings:
     def open_target(self) -> Target:
         """The target: a file, a base URL with credentials from the environment, or the embedded gateway."""
         if self.target:
-            return load_target(Path(self.target))
-        if self.base_url:
-            return Target.from_base_url(self.base_url)
-        if self.announcement is None:
+            target = load_target(Path(self.target))
+        elif self.base_url:
+            target = target_from(_from_environment(self.base_url), source="--base-url")
+        elif self.announcement is not None:
+            target = Target.from_announcement(self.announcement)
+        else:
             raise UsageError("no target", hint="name one, or let the suite start its reference gateway")
-        return Target.from_announcement(self.announcement)
+        return target if self.concurrency is None else replace(target, concurrency=self.concurrency)
 
     def open_plan(self, worker: str = "main") -> Plan:
         """Load everything a worker needs; any mistake in the user's files is a ConformanceError."""
         contract = self.open_contract()
         graph = load_graph(contract)
-        target = self.open_target()
-        target.check_names(
-            operations={operation.id for operation in contract.operations}, groups=set(contract.groups)
+        profiles = load_profiles(contract)
+        target = with_known_names(
+            self.open_target(),
+            groups=contract.groups,
+            operations=[operation.id for operation in contract.operations],
+            profiles=profiles,
         )
         return Plan(
             contract=contract,
             graph=graph,
             requirements=load_requirements(contract, graph),
             target=target,
+            profile=profiles[target.profile],
             corpus=Corpus(contract, graph, seed=self.seed, effort=self.effort),
             seed=self.seed,
             effort=self.effort,
             marker=marker_of(self.run_id),
             worker=worker,
         )
+
+
+def _from_environment(base_url: str) -> dict[str, Any]:
+    """A target of a base URL alone: keys from the environment, nothing costly allowed."""
+    credentials = {
+        name: {"key": os.environ[variable]}
+        for name, variable in KEY_VARIABLES.items()
+        if os.environ.get(variable)
+    }
+    return {"name": urlsplit(base_url).hostname or "target", "base_url": base_url, "credentials": credentials}
 
 
 def marker_of(run_id: str) -> str:
@@ -112,17 +148,18 @@ def new_run_id(target: str, effort: str, seed: int, at: float) -> str:
     return f"{time.strftime('%Y%m%d-%H%M%S', time.localtime(at))}-{word}-{effort}-s{seed}"
 
 
-def chosen(contract: Contract, target: Target, settings: Settings) -> dict[str, str]:
+def chosen(plan: Plan, settings: Settings) -> dict[str, str]:
     """Every operation id with the reason why it is out of scope; empty for those in scope.
 
     UnknownNameError for a group or operation that the contract does not have.
     """
+    contract = plan.contract
     groups = {_match(name, contract.groups, "group") for name in settings.groups}
     only = {_operation(contract, name).id for name in settings.only}
     reasons: dict[str, str] = {}
     for operation in contract.operations:
-        if not target.claims(operation.id, operation.group):
-            reasons[operation.id] = f"outside the claimed profile {target.profile}"
+        if outside := plan.outside(operation):
+            reasons[operation.id] = outside
         elif groups and operation.group not in groups:
             reasons[operation.id] = "not among the groups asked for"
         elif only and operation.id not in only:

@@ -17,7 +17,8 @@ from conformance.exercise.engine import Engine
 from conformance.exercise.jobs import Done, Job
 from conformance.exercise.plan import Plan
 from conformance.exercise.settings import Settings
-from conformance.generation import EFFORTS, shrink
+from conformance.generation.effort import EFFORTS
+from conformance.generation.shrinking import shrink
 from conformance.model import Case, Exchange, Finding, Level, Result, Verdict
 from conformance.target import Ledger, Recorder, Session
 
@@ -79,22 +80,20 @@ class Worker:
         self.settings = settings
         self.plan: Plan = settings.open_plan(name)
         folder = settings.folder
-        self.ledger = Ledger(folder / f"ledger-{name}.jsonl")
-        concurrency = settings.concurrency or self.plan.target.concurrency
-        share = max(1, -(-concurrency // settings.workers))
+        self.ledger = Ledger(folder / f"ledger-{name}.jsonl", name)
+        self._recorder = Recorder(Recorder.file_of(folder, name), settings.describe())
         session = Session(
             self.plan.target,
-            Recorder(folder / f"evidence-{name}.jsonl"),
             worker=name,
             workers=settings.workers,
-            concurrency=share,
-            clock=settings.clock,
+            started=settings.clock,
+            recorder=self._recorder,
         )
         self._judge = Judge(
             self.plan.requirements,
             lambda: load_contract(settings.contract, specs_dir=settings.specs_dir, strictness="lenient"),
         )
-        self._engine = Engine(self.plan, session, self.ledger, concurrency=share)
+        self._engine = Engine(self.plan, session, self.ledger, concurrency=session.concurrency)
 
     def start(self, jobs: Iterable[Job]) -> None:
         """Work ahead on these jobs, in this order."""
@@ -138,7 +137,9 @@ class Worker:
         said = {result.requirement for result in results if result.operation == job.operation}
         operation = self.plan.contract.operation(job.operation)
         for name in requirements:
-            if name in said or not self.plan.requirements.applies(self.plan.requirements.get(name), operation):
+            if name in said or not self.plan.requirements.applies(
+                self.plan.requirements.get(name), operation
+            ):
                 continue
             if done.verdict is not None:
                 yield Result(name, job.operation, done.verdict, 0, (), done.reason)
@@ -160,7 +161,11 @@ class Worker:
                 if smaller is None:
                     return results
                 swapped = tuple(smaller if one is finding else one for one in result.findings)
-                return (*results[:index], dataclasses.replace(result, findings=swapped), *results[index + 1 :])
+                return (
+                    *results[:index],
+                    dataclasses.replace(result, findings=swapped),
+                    *results[index + 1 :],
+                )
         return results
 
     def _shrink(self, job: Job, case: Case, finding: Finding) -> Finding | None:
@@ -183,6 +188,7 @@ class Worker:
     def close(self) -> None:
         """Remove what is left of the items, close connections and files."""
         self._engine.close()
+        self._recorder.close()
         self.ledger.close()
 
 

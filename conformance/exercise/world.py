@@ -12,7 +12,9 @@ from urllib.parse import quote
 from conformance.contract.resources import Find, Resource, Wait, bound, unique_name
 from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, pick, substitute, unknown_id
 from conformance.exercise.plan import Plan
-from conformance.generation import canonical_case, wire
+from conformance.exercise.preflight import probe_of
+from conformance.generation.canonical import canonical_case
+from conformance.generation.serialise import wire
 from conformance.model import NOT_SENT, Case, Credential, Exchange, Failure, Purpose
 from conformance.target import Ledger, Outgoing, Sent, Session
 
@@ -20,9 +22,11 @@ POLL_FIRST_S = 0.02
 POLL_MOST_S = 2.0
 TRIES = 3
 _GONE = (404, 410)
+#: Refused before any id is looked at: made-up ids serve, cost nothing and can harm nobody.
+_NEEDS_NOTHING = frozenset({Purpose.CREDENTIAL, Purpose.METHOD})
 
 
-class Unprepared(Exception):  # noqa: N818  a state of affairs, not a fault of the suite
+class Unprepared(Exception):
     """What a request needs could not be made; the message names the step that failed."""
 
 
@@ -65,7 +69,8 @@ class World:
         Raises Unprepared when a resource it needs cannot be made, UnboundError when the target
         declares nothing for one of its symbols.
         """
-        await self.prepare(case)
+        if case.purpose not in _NEEDS_NOTHING:
+            await self.prepare(case)
         sent, _ = await self._deliver(case, self.plan.creates(case))
         self._note_removal(case, sent.exchange)
         return sent.exchange
@@ -73,13 +78,9 @@ class World:
     async def prepare(self, case: Case) -> None:
         """Make every resource that the case needs and that does not exist yet, parents first."""
         async with self._preparing:
-            for name in self.plan.graph.usage(case.operation).after if self._is_honest(case) else ():
+            for name in self.plan.graph.usage(case.operation).after:
                 await self._make(name)
             await self._prepare(case)
-
-    @staticmethod
-    def _is_honest(case: Case) -> bool:
-        return case.purpose not in (Purpose.UNKNOWN_ID, Purpose.CREDENTIAL, Purpose.METHOD)
 
     async def _prepare(self, case: Case) -> None:
         for part in parts_of(case):
@@ -88,7 +89,7 @@ class World:
 
     async def _deliver(self, case: Case, creates: Resource | None) -> tuple[Sent, Made | None]:
         """Send a case; the intent to create stands in the ledger before the request leaves."""
-        bound_case = bind(case, self._lookup)
+        bound_case = bind(case, self._stand_in if case.purpose in _NEEDS_NOTHING else self._lookup)
         entry = self._intend(creates)
         sent = await self._exchange(bound_case)
         if creates is None:
@@ -96,9 +97,7 @@ class World:
         if not _success(sent.exchange):
             refused = sent.exchange.response is not None or sent.exchange.failure in NOT_SENT
             if refused:
-                self.ledger.void(entry)
-            else:
-                self.ledger.left(entry, f"no answer to its creation: {sent.exchange.detail}")
+                self.ledger.failed(entry, f"{sent.exchange.failure or _status(sent.exchange)}")
             return sent, None
         value = _json(sent)
         return sent, await self._keep(creates, value, entry)
@@ -106,9 +105,7 @@ class World:
     def _intend(self, resource: Resource | None) -> str:
         if resource is None:
             return ""
-        return self.ledger.intend(
-            resource=resource.name, operation=resource.create or "", item=self.item, marker=self.plan.marker
-        )
+        return self.ledger.intent(resource.name, resource.create or "", self.item, self.plan.marker)
 
     async def _exchange(self, case: Case) -> Sent:
         """Send a case whose symbols are all replaced."""
@@ -119,14 +116,15 @@ class World:
             plane=operation.plane,
             method=case.method or operation.method,
             path=fill(operation.path, case.path),
-            query=message.query,
-            headers=message.headers,
+            query=tuple(message.query),
+            headers=tuple(message.headers),
             content=message.content,
             credential=case.credential,
             purpose=case.purpose,
             item=self.item,
             case=case.id,
             facts={"note": case.note} if case.note else {},
+            creates=self.plan.creates(case) is not None,
         )
         upgrade = operation.websocket and case.method is None and case.credential is Credential.OWNER
         if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID):
@@ -134,6 +132,10 @@ class World:
         else:
             sent = await self.session.send(outgoing)
         self.exchanges.append(sent.exchange)
+        if sent.exchange.failure is Failure.TIMEOUT and self.plan.probe is not None:
+            # Whether the rest of the target still answers decides what the silence means.
+            alive = await self.session.send(probe_of(self.plan, self.plan.probe, self.item))
+            self.exchanges.append(alive.exchange)
         return sent
 
     # creating
@@ -177,7 +179,6 @@ class World:
         elif resource.id_from is not None:
             identifier = substitute(resource.id_from, self._lookup)
         if identifier is None and resource.has_id:
-            self.ledger.left(entry, "the answer to its creation names no id")
             return None
         made = Made(resource, str(identifier or ""), value, entry)
         shadowed = self.made.get(resource.name)
@@ -190,7 +191,8 @@ class World:
         if resource.variant_of is not None:
             self.made.setdefault(resource.variant_of, made)
         self.order.append(made)
-        self.ledger.created(entry, made.id)
+        context = {"operation": resource.delete, "path": made.removal} if made.removal else {}
+        self.ledger.created(entry, made.id, context)
         return made
 
     async def _found(self, resource: Resource) -> Made:
@@ -226,7 +228,9 @@ class World:
             if status in wait.dead:
                 raise Unprepared(f"{name}: {wait.field} became {status!r}, wanted {wanted}")
             if clock() + pause > until:
-                raise Unprepared(f"{name}: {wait.field} still {status!r} after {wait.within_s:g} s, wanted {wanted}")
+                raise Unprepared(
+                    f"{name}: {wait.field} still {status!r} after {wait.within_s:g} s, wanted {wanted}"
+                )
             await asyncio.sleep(pause)
             pause = min(pause * 1.6, POLL_MOST_S)
 
@@ -302,13 +306,15 @@ class World:
     async def _ask(self, name: str, path: str | Mapping[str, Any], made: Made) -> Exchange:
         """A request of the clean-up: no body, headers as its operation requires."""
         operation = self.plan.contract.operation(name)
-        message = wire(replace(canonical_case(self.plan.contract, self.plan.graph, name), body=None, has_body=False))
+        message = wire(
+            replace(canonical_case(self.plan.contract, self.plan.graph, name), body=None, has_body=False)
+        )
         outgoing = Outgoing(
             operation=name,
             plane=operation.plane,
             method=operation.method,
             path=path if isinstance(path, str) else fill(operation.path, path),
-            headers=message.headers,
+            headers=tuple(message.headers),
             credential=Credential.OWNER,
             purpose=Purpose.CLEANUP,
             item=self.item,
@@ -319,6 +325,14 @@ class World:
         return sent.exchange
 
     # binding
+
+    def _stand_in(self, name: str, argument: Any, symbol: Mapping[str, Any]) -> Any:
+        if name == "$bind":
+            return unknown_id(self.plan.graph.resource(argument).prefix or "uuid", f"{self.plan.seed}")
+        try:
+            return self._lookup(name, argument, symbol)
+        except UnboundError:
+            return unknown_id("uuid", f"{self.plan.seed}")
 
     def _lookup(self, name: str, argument: Any, symbol: Mapping[str, Any]) -> Any:
         target = self.plan.target
@@ -359,9 +373,13 @@ def fill(template: str, values: Mapping[str, Any]) -> str:
 
 def _json(sent: Sent) -> Any:
     try:
-        return json.loads(sent.body)
+        return json.loads(sent.raw)
     except (ValueError, RecursionError):
         return None
+
+
+def _status(exchange: Exchange) -> int:
+    return exchange.response.status if exchange.response is not None else 0
 
 
 def _success(exchange: Exchange) -> bool:

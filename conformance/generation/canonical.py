@@ -44,7 +44,11 @@ def canonical_case(contract: Contract, graph: Graph, operation_id: str) -> Case:
             path.setdefault(one.name, _path_value(one.schema, one.name))
         elif one.location == "query" and one.name not in known:
             query.append((one.name, least(one.schema)))
-        elif one.location == "header" and f"header:{one.name.lower()}" not in known and not is_security_header(one.name):
+        elif (
+            one.location == "header"
+            and f"header:{one.name.lower()}" not in known
+            and not is_security_header(one.name)
+        ):
             headers.append((one.name, least(one.schema)))
     body, has_body, media_type = template.body, template.has_body, template.media_type or shape.media_type
     if not has_body and shape.body_required:
@@ -127,11 +131,11 @@ def least(schema: Mapping[str, Any], depth: int = 0) -> Any:
 
 
 def _least_number(schema: Mapping[str, Any]) -> int | float:
-    low = schema.get("minimum", 0)
+    number = schema.get("minimum", 0)
     floor = schema.get("exclusiveMinimum")
-    if isinstance(floor, bool) or floor is None:
-        number = low + 1 if floor else low
-    else:
+    if floor is True:
+        number += 1
+    elif floor is not None and floor is not False:
         number = floor + 1
     if "maximum" in schema:
         number = min(number, schema["maximum"])

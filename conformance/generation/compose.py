@@ -21,7 +21,9 @@ OPTIONAL_BINDING = 0.3  # how often an optional field gets the id the graph know
 def envelope(shape: RequestShape, rules: Rules) -> dict[str, Any] | None:
     """The schema requests are drawn from, ``{"query", "body"}``; None where nothing can vary."""
     parts: dict[str, Any] = {}
-    query = {one.name: narrow(one.schema, rules, shape.operation, f"query.{one.name}") for one in shape.at("query")}
+    query = {
+        one.name: narrow(one.schema, rules, shape.operation, f"query.{one.name}") for one in shape.at("query")
+    }
     query = {name: schema for name, schema in query.items() if isinstance(schema, Mapping)}
     if query:
         parts["query"] = {"type": "object", "properties": query, "additionalProperties": False}
@@ -35,7 +37,14 @@ def envelope(shape: RequestShape, rules: Rules) -> dict[str, Any] | None:
     return {"type": "object", "properties": parts, "required": sorted(parts), "additionalProperties": False}
 
 
-def vary(canonical: Case, drawn: Mapping[str, Any], shape: RequestShape, bind: Bind, chance: random.Random) -> Case:
+def vary(
+    canonical: Case,
+    drawn: Mapping[str, Any],
+    shape: RequestShape,
+    rules: Rules,
+    bind: Bind,
+    chance: random.Random,
+) -> Case:
     """``canonical`` with drawn values laid over it; symbols of the canonical request stay.
 
     ``bind`` gives the symbol for every place that holds an id; one optional place now and then
@@ -43,22 +52,26 @@ def vary(canonical: Case, drawn: Mapping[str, Any], shape: RequestShape, bind: B
     """
     fixed = {name for name, _ in canonical.query}
     query = [*canonical.query]
-    for name, value in drawn.get("query", {}).items():
-        if name not in fixed:
-            query += [(name, one) for one in value] if isinstance(value, list) else [(name, value)]
+    drawn = tidy(drawn)
+    given = drawn.get("query", {})
+    for one in shape.at("query"):
+        if one.name in given and one.name not in fixed:
+            query += one.pairs(given[one.name])
     body, has_body = canonical.body, canonical.has_body
     if "body" in drawn:
         body, has_body = over(canonical.body if has_body else MISSING, drawn["body"], shape), True
     optional = []
     for location, symbol in bind:
         where, _, pointer = location.partition(":")
+        rule = rules.at(shape.operation, f"{where}.{pointer}")
+        settled = rule is not None and rule.verb == "template"
         if where == "query":
-            if pointer not in {name for name, _ in query} and pointer not in fixed:
+            if not settled and pointer not in {name for name, _ in query} and pointer not in fixed:
                 optional.append((where, pointer, symbol))
         elif where == "body" and has_body:
             body, present = rebind(body, pointer, symbol, form=is_form(shape.media_type))
             declared = pointer in (shape.body or {}).get("properties", {})
-            if not present and declared and "." not in pointer and isinstance(body, dict):
+            if not present and not settled and declared and "." not in pointer and isinstance(body, dict):
                 optional.append((where, pointer, symbol))
     if optional and chance.random() < OPTIONAL_BINDING:
         where, pointer, symbol = chance.choice(optional)
@@ -79,6 +92,15 @@ def vary(canonical: Case, drawn: Mapping[str, Any], shape: RequestShape, bind: B
     )
 
 
+def tidy(value: Any) -> Any:
+    """``value`` with its fractions cut to two digits: 2e-217 is valid, but nobody sends it."""
+    if isinstance(value, float):
+        return round(value, 2) + 0.0
+    if isinstance(value, dict):
+        return {name: tidy(one) for name, one in value.items()}
+    return [tidy(one) for one in value] if isinstance(value, list) else value
+
+
 def over(base: Any, drawn: Any, shape: RequestShape) -> Any:
     """A drawn body over the canonical one; parts of a form keep their files."""
     if is_form(shape.media_type):
@@ -89,7 +111,9 @@ def over(base: Any, drawn: Any, shape: RequestShape) -> Any:
         added = []
         for name, value in values.items():
             if name not in known:
-                added += [{"name": name, "value": one} for one in (value if isinstance(value, list) else [value])]
+                added += [
+                    {"name": name, "value": one} for one in (value if isinstance(value, list) else [value])
+                ]
         return kept[:0] + added + kept
     return lay(base, drawn)
 
@@ -108,7 +132,7 @@ def lay(base: Any, drawn: Any) -> Any:
 
 
 def rebind(value: Any, pointer: str, symbol: Any, *, form: bool = False) -> tuple[Any, bool]:
-    """``value`` with ``symbol`` at ``pointer`` (``a.b[].c``) wherever that place is there, and whether it is."""
+    """``value`` with ``symbol`` at ``pointer`` (``a.b[].c``) wherever that place exists, and whether."""
     if form and isinstance(value, list):
         present = any(part.get("name") == pointer for part in value)
         return [

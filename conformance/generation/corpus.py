@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from conformance.contract.resources import Graph
     from conformance.contract.schemas import Validators
     from conformance.generation.drawing import Drawn
+    from conformance.generation.validity import Validity
 
 FORMAT = 1  # of the stored files, and of what this code draws: raise it when either changes
 GENERATORS = ("schemathesis", "hypothesis")
@@ -58,10 +59,11 @@ class Corpus:
         self.seed = seed
         self.effort = effort_of(effort) if isinstance(effort, str) else effort
         self._cache = Path(cache_dir) if cache_dir is not None else default_cache_dir()
+        self._validities: dict[str, Validity] = {}
         self._known: dict[str, tuple[tuple[Case, ...], dict[str, str], tuple[tuple[str, str], ...]]] = {}
 
     def cases(self, operation_id: str) -> tuple[Case, ...]:
-        """The VALID, INVALID and EXAMPLE cases of an operation, in that order; UnknownNameError for none such."""
+        """The VALID, INVALID and EXAMPLE cases of an operation, in that order, or UnknownNameError."""
         return self._of(operation_id)[0]
 
     def gap(self, operation_id: str, purpose: Purpose) -> str:
@@ -71,6 +73,14 @@ class Corpus:
     def skipped(self, operation_id: str) -> tuple[tuple[str, str], ...]:
         """Which examples of the contract are not among the cases: pairs of example and reason."""
         return self._of(operation_id)[2]
+
+    def keeps_purpose(self, case: Case) -> bool:
+        """Whether a changed case still is what its purpose says: invalid, or valid by the contract."""
+        from conformance.generation.validity import validity_of
+
+        if case.operation not in self._validities:
+            self._validities[case.operation] = validity_of(self._contract, self._validators, case.operation)
+        return self._validities[case.operation].is_valid(case) == (case.purpose is not Purpose.INVALID)
 
     def _of(self, operation_id: str) -> tuple[tuple[Case, ...], dict[str, str], tuple[tuple[str, str], ...]]:
         if operation_id not in self._known:
@@ -125,7 +135,14 @@ class Corpus:
     @cached_property
     def _key(self) -> str:
         versions = [f"{name} {version(name)}" for name in GENERATORS]
-        parts = [str(FORMAT), self._contract.digest, str(self.seed), self.effort.key, self._rules_text, *versions]
+        parts = [
+            str(FORMAT),
+            self._contract.digest,
+            str(self.seed),
+            self.effort.key,
+            self._rules_text,
+            *versions,
+        ]
         return "\0".join(parts)
 
     def _path(self, operation: str) -> Path:

@@ -12,13 +12,15 @@ from typing import Any
 from conformance.generation.canonical import is_form, is_security_header
 from conformance.generation.dummies import dummy, is_symbol
 from conformance.generation.inlining import Parameter, RequestShape
-from conformance.generation.validity import decider, on_the_wire
+from conformance.generation.text import on_the_wire
+from conformance.generation.validity import decider
 from conformance.model import Case, Purpose
 
 STRANGER = "not-a-choice"
 LONGEST = 4096  # a longer text or list is a test of limits, not of the contract
 DEEPEST = 4
 WRONG_VALUES: tuple[Any, ...] = (True, 17.5, "not-a-value", {"unexpected": True}, [["unexpected"]], None)
+WRONG_ROOTS: tuple[Any, ...] = ([], "text", 7, None)
 Put = Callable[[Any], Any]
 
 
@@ -74,7 +76,11 @@ def _parameter(base: Case, one: Parameter) -> Iterator[Defect]:
     if one.required:
         yield Defect("missing", f"missing required {one.location} {one.name}", _with(base, field, rest))
     for kind, text, note in _wrong_texts(one.schema):
-        yield Defect(kind, f"{one.location}.{one.name}={text[:40]}: {note}", _with(base, field, (*rest, (one.name, text))))
+        yield Defect(
+            kind,
+            f"{one.location}.{one.name}={text[:40]}: {note}",
+            _with(base, field, (*rest, (one.name, text))),
+        )
 
 
 def _with(base: Case, field: str, pairs: tuple[tuple[str, Any], ...]) -> Case:
@@ -84,7 +90,9 @@ def _with(base: Case, field: str, pairs: tuple[tuple[str, Any], ...]) -> Case:
 def _path(base: Case, one: Parameter) -> Iterator[Defect]:
     if one.schema.get("enum") or one.schema.get("type") in ("integer", "number"):
         note = "not one of its values" if one.schema.get("enum") else f"text in place of {one.schema['type']}"
-        yield Defect("choice", f"path.{one.name}: {note}", replace(base, path={**base.path, one.name: STRANGER}))
+        yield Defect(
+            "choice", f"path.{one.name}: {note}", replace(base, path={**base.path, one.name: STRANGER})
+        )
 
 
 def _wrong_texts(schema: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
@@ -129,7 +137,9 @@ def _outside(schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 def _whole_body(base: Case, shape: RequestShape) -> Iterator[Defect]:
     kind = shape.media_type
     if shape.body_required:
-        yield Defect("body", "missing required body", replace(base, body=None, has_body=False, media_type=None))
+        yield Defect(
+            "body", "missing required body", replace(base, body=None, has_body=False, media_type=None)
+        )
     typed = replace(base, has_body=True, media_type=kind)
     if is_form(kind):
         if shape.body_required:
@@ -138,15 +148,21 @@ def _whole_body(base: Case, shape: RequestShape) -> Iterator[Defect]:
                 "body", "JSON in place of a form", replace(typed, body=other, media_type="application/json")
             )
         return
-    yield Defect("syntax", "body: JSON that breaks off", replace(typed, body={"$raw": '{"name": "unfinished'}))
+    yield Defect(
+        "syntax", "body: JSON that breaks off", replace(typed, body={"$raw": '{"name": "unfinished'})
+    )
     yield Defect("syntax", "body: not JSON at all", replace(typed, body={"$raw": "name=value&other=1"}))
     yield Defect("syntax", "body: a trailing comma", replace(typed, body={"$raw": '{"name": "x",}'}))
     if shape.body_required:
         text = {"$raw": "plain words"}
         yield Defect("body", "content type text/plain", replace(typed, body=text, media_type="text/plain"))
         yield Defect("syntax", "body: an empty JSON document", replace(typed, body={"$raw": ""}))
-    for value in ([], "text", 7, None):
-        yield Defect("root", f"body: {_name(value)} in place of the root", replace(typed, body={"$raw": json.dumps(value)}))
+    for value in WRONG_ROOTS:
+        yield Defect(
+            "root",
+            f"body: {_name(value)} in place of the root",
+            replace(typed, body={"$raw": json.dumps(value)}),
+        )
 
 
 def _form(base: Case, shape: RequestShape) -> Iterator[Defect]:
@@ -233,7 +249,14 @@ def _branch(schema: Mapping[str, Any], value: Any) -> Mapping[str, Any]:
 def _name(value: Any) -> str:
     if value is None:
         return "null"
-    kinds = {bool: "a boolean", int: "a number", float: "a number", str: "a text", dict: "an object", list: "a list"}
+    kinds = {
+        bool: "a boolean",
+        int: "a number",
+        float: "a number",
+        str: "a text",
+        dict: "an object",
+        list: "a list",
+    }
     return kinds.get(type(value), "something else")
 
 
@@ -276,4 +299,3 @@ def _sendable(value: Any) -> bool:
     except (TypeError, ValueError, RecursionError):
         return False
     return "$" not in text and len(text) < LONGEST
-

@@ -17,7 +17,7 @@ from conformance.generation.examples import example_cases
 from conformance.generation.inlining import RequestShape, request_shape
 from conformance.generation.narrowing import Rules
 from conformance.generation.strategies import draw, register_text, seed_of
-from conformance.generation.validity import Validity
+from conformance.generation.validity import Validity, validity_of
 from conformance.model import Case, Purpose
 
 if TYPE_CHECKING:
@@ -36,12 +36,6 @@ class Drawn:
     skipped: tuple[tuple[str, str], ...]
 
 
-def validity_of(contract: Contract, validators: Validators, shape: RequestShape) -> Validity:
-    """The request rules of an operation, with the contract's own validator for its body."""
-    body = validators.request_body(shape.operation, shape.media_type) if shape.media_type else None
-    return Validity(shape, body.is_valid if body is not None else None)
-
-
 def draw_cases(
     contract: Contract,
     graph: Graph,
@@ -54,7 +48,7 @@ def draw_cases(
 ) -> Drawn:
     """Everything a corpus holds for one operation; equal arguments give equal cases, in any process."""
     shape = request_shape(contract.document, operation, contract.definition(operation))
-    validity = validity_of(contract, validators, shape)
+    validity = validity_of(contract, validators, operation)
     canonical = canonical_case(contract, graph, operation)
     bind = graph.usage(operation).bind
     words = (str(seed), contract.digest, operation)
@@ -71,12 +65,16 @@ def draw_cases(
     invalid = _invalid(canonical, shape, validity, words, effort)
     if not invalid:
         gaps[Purpose.INVALID] = "the contract forbids nothing that HTTP could carry here"
-    examples, skipped = example_cases(canonical, shape, bind, validity, effort.examples)
+    examples, skipped = example_cases(canonical, shape, bind, rules, validity, effort.examples)
     if not examples:
         gaps[Purpose.EXAMPLE] = (
             f"{len(skipped)} skipped: {skipped[0][1]}" if skipped else "the contract shows none"
         )
-    cases = [*_named(valid, Purpose.VALID), *_named(invalid, Purpose.INVALID), *_named(examples, Purpose.EXAMPLE)]
+    cases = [
+        *_named(valid, Purpose.VALID),
+        *_named(invalid, Purpose.INVALID),
+        *_named(examples, Purpose.EXAMPLE),
+    ]
     return Drawn(tuple(cases), gaps, tuple(skipped))
 
 
@@ -109,7 +107,7 @@ def _valid(
     for turn in range(ROUNDS):
         before = left
         for drawn in draw(schema, count=left + 2, at=seed_of(*words, "valid", str(turn)), negative=False):
-            case = vary(canonical, drawn, shape, bind, chance)
+            case = vary(canonical, drawn, shape, rules, bind, chance)
             mark = _print(case)
             if left == 0 or mark in seen or not plain(case.body) or not validity.is_valid(case):
                 continue

@@ -7,10 +7,11 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from conformance.generation.canonical import is_form, is_security_header
+from conformance.generation.canonical import is_form
 from conformance.generation.compose import Bind, rebind
 from conformance.generation.dummies import holds_symbol, is_symbol
 from conformance.generation.inlining import RequestShape
+from conformance.generation.narrowing import Rules
 from conformance.generation.validity import Validity
 from conformance.model import Case, Purpose
 
@@ -18,12 +19,12 @@ Skipped = tuple[str, str]  # what was skipped, why
 
 
 def example_cases(
-    canonical: Case, shape: RequestShape, bind: Bind, validity: Validity, most: int
+    canonical: Case, shape: RequestShape, bind: Bind, rules: Rules, validity: Validity, most: int
 ) -> tuple[list[Case], list[Skipped]]:
     """Valid cases from the examples of an operation, and what had to be skipped.
 
     An example of the body is one case; the examples of all parameters together are another. An
-    optional field that names a thing the graph cannot produce is left out of the case.
+    field that the rules drop, since it must name a thing that exists, is left out unless it is bound.
     """
     cases: list[Case] = []
     skipped: list[Skipped] = []
@@ -33,18 +34,22 @@ def example_cases(
         if is_form(shape.media_type):
             skipped.append((label, "a form needs its files"))
             continue
-        bound = bound_example(value, canonical.body, bind)
+        bound = sift(
+            bound_example(value, canonical.body, bind), canonical.body, rules, shape.operation, "body"
+        )
         case = replace(base, body=bound, has_body=True, media_type=shape.media_type, note=label)
         _keep(case, label, validity, cases, skipped)
     query = dict(base.query)
-    shown = {
-        one.name: one.examples[0]
-        for one in shape.at("query")
-        if one.examples and one.name not in query and not is_security_header(one.name)
-    }
     symbols = {where.partition(":")[2]: symbol for where, symbol in bind if where.startswith("query:")}
+    shown = [
+        one
+        for one in shape.at("query")
+        if one.examples
+        and one.name not in query
+        and (one.name in symbols or not dropped(rules, shape.operation, f"query.{one.name}"))
+    ]
     if shown:
-        pairs = [(name, symbols.get(name, value)) for name, value in shown.items()]
+        pairs = [pair for one in shown for pair in one.pairs(symbols.get(one.name, one.examples[0]))]
         case = replace(base, query=(*base.query, *pairs), note="parameter examples")
         _keep(case, "parameter examples", validity, cases, skipped)
     return list(islice(cases, most)), skipped
@@ -71,6 +76,26 @@ def bound_example(value: Any, canonical: Any, bind: Bind) -> Any:
         where, _, pointer = location.partition(":")
         if where == "body":
             value, _ = rebind(value, pointer, symbol)
+    return value
+
+
+def dropped(rules: Rules, operation: str, place: str) -> bool:
+    """Whether the rules never let a request carry this place."""
+    rule = rules.at(operation, place)
+    return rule is not None and rule.verb == "drop"
+
+
+def sift(value: Any, canonical: Any, rules: Rules, operation: str, place: str) -> Any:
+    """``value`` without the dropped fields that neither hold a symbol nor are in the canonical request."""
+    if isinstance(value, Mapping) and not is_symbol(value):
+        known = canonical if isinstance(canonical, Mapping) else {}
+        return {
+            name: sift(one, known.get(name), rules, operation, f"{place}.{name}")
+            for name, one in value.items()
+            if name in known or holds_symbol(one) or not dropped(rules, operation, f"{place}.{name}")
+        }
+    if isinstance(value, list):
+        return [sift(one, None, rules, operation, f"{place}[]") for one in value]
     return value
 
 

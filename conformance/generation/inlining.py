@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from conformance.contract.operations import local
+from conformance.generation.text import query_pairs
 
-KEYWORDS = frozenset(
-    "type enum const properties required additionalProperties items nullable readOnly oneOf anyOf allOf not"
-    " minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format"
-    " minItems maxItems uniqueItems minProperties maxProperties default".split()
-)
+WORDS = """type enum const properties required additionalProperties items nullable readOnly oneOf anyOf allOf
+not minimum maximum exclusiveMinimum exclusiveMaximum multipleOf minLength maxLength pattern format
+minItems maxItems uniqueItems minProperties maxProperties default"""
+KEYWORDS = frozenset(WORDS.split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,13 @@ class Parameter:
     location: str
     required: bool
     schema: Mapping[str, Any]
+    style: str = "form"
     explode: bool = True
     examples: tuple[Any, ...] = ()
+
+    def pairs(self, value: Any) -> list[tuple[str, Any]]:
+        """The query pairs that carry ``value``."""
+        return query_pairs(self.name, value, style=self.style, explode=self.explode)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +89,11 @@ def fold(schema: dict[str, Any]) -> dict[str, Any]:
     merged = {key: value for key, value in schema.items() if key != "allOf"}
     rest = []
     for part in schema["allOf"]:
-        clash = [key for key in part if key in merged and merged[key] != part[key] and key not in ("properties", "required")]
+        clash = [
+            key
+            for key in part
+            if key in merged and merged[key] != part[key] and key not in ("properties", "required")
+        ]
         if clash and set(clash) - {"nullable", "default", "example", "examples"}:
             rest.append(part)
             continue
@@ -110,6 +119,7 @@ def request_shape(document: Mapping[str, Any], operation: str, definition: Mappi
                 location=one["in"],
                 required=bool(one.get("required")) or one["in"] == "path",
                 schema=inline(document, schema) or {},
+                style=str(one.get("style", "form")),
                 explode=bool(one.get("explode", one.get("style", "form") == "form")),
                 examples=_examples(document, one) or _examples(document, local(document, schema) or {}),
             )
@@ -125,7 +135,7 @@ def request_shape(document: Mapping[str, Any], operation: str, definition: Mappi
         media_type=media_type,
         body=inline(document, schema) if schema is not None else None,
         body_required=bool(body.get("required")),
-        body_examples=_examples(document, media) + _examples(document, local(document, schema) or {}),
+        body_examples=_examples(document, media) + _body_examples(document, local(document, schema) or {}),
     )
 
 
@@ -138,3 +148,16 @@ def _examples(document: Mapping[str, Any], node: Mapping[str, Any]) -> tuple[Any
     elif isinstance(several, list):
         found += several
     return tuple(found)
+
+
+def _body_examples(document: Mapping[str, Any], schema: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Examples of a body schema: its own, else one put together from those of its properties."""
+    if own := _examples(document, schema):
+        return own
+    properties = schema.get("properties")
+    shown = {
+        name: found[0]
+        for name, one in (properties.items() if isinstance(properties, Mapping) else ())
+        if (found := _examples(document, local(document, one) or {}))
+    }
+    return (shown,) if shown else ()

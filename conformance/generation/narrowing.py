@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal
 
@@ -49,13 +49,14 @@ class Rules:
     number_range: tuple[int, int] = (1, 100)
     max_items: int = 3
     max_properties: int = 3
-    source: Mapping[str, Any] = field(default_factory=dict)
 
     @staticmethod
     def parse(raw: Any, *, source: str) -> Rules:
         """The table of a parsed YAML document. ContractError for a rule it cannot read."""
         if not isinstance(raw, Mapping):
-            raise ContractError(f"{source}: a mapping is expected", hint="see the head of the file for its form")
+            raise ContractError(
+                f"{source}: a mapping is expected", hint="see the head of the file for its form"
+            )
         rules = []
         for index, entry in enumerate(raw.get("rules") or ()):
             verbs = [verb for verb in VERBS if verb in entry] if isinstance(entry, Mapping) else []
@@ -85,7 +86,6 @@ class Rules:
             ),
             max_items=int((raw.get("arrays") or {}).get("max_items", default.max_items)),
             max_properties=int((raw.get("objects") or {}).get("max_properties", default.max_properties)),
-            source=raw,
         )
 
     def at(self, operation: str, place: str) -> Rule | None:
@@ -97,6 +97,7 @@ class Rules:
         return tuple(reversed(self.rules))
 
 
+NAMES = ("team", "stage", "note", "purpose", "source")
 DROP: Literal["drop"] = "drop"
 TEMPLATE: Literal["template"] = "template"
 Narrowed = Mapping[str, Any] | Literal["drop", "template"]
@@ -145,7 +146,11 @@ def _narrowed(schema: Mapping[str, Any], rules: Rules, operation: str, place: st
     if kind == "array":
         items = narrow(out.get("items") or {"type": "string"}, rules, operation, f"{place}[]")
         out["items"] = items if isinstance(items, Mapping) else {"type": "string", "enum": []}
-        out["maxItems"] = max(out.get("minItems", 0), min(out.get("maxItems", rules.max_items), rules.max_items))
+        out["maxItems"] = max(
+            out.get("minItems", 0), min(out.get("maxItems", rules.max_items), rules.max_items)
+        )
+        if isinstance(items, Mapping) and "enum" in items:
+            out["uniqueItems"] = True  # a choice named twice says nothing more
         if not isinstance(items, Mapping):
             out = {"type": "array", "maxItems": 0}
     elif kind == "string":
@@ -180,16 +185,20 @@ def _object(out: dict[str, Any], rules: Rules, operation: str, place: str) -> di
         out.pop("minProperties", None)
     elif free is not False:
         value = free if isinstance(free, Mapping) and free else {"type": "string"}
-        out["additionalProperties"] = _narrowed(value, rules, operation, f"{place}.*")
-        out["maxProperties"] = min(out.get("maxProperties", rules.max_properties), rules.max_properties)
-        out["propertyNames"] = {"type": "string", "enum": ["team", "stage", "note", "purpose", "source"]}
+        inner = _narrowed(value, rules, operation, f"{place}.*")
+        # Names of any characters are allowed, but no test of a gateway: a few plain ones will do.
+        names = NAMES[: max(rules.max_properties, out.get("minProperties", 0))]
+        out |= {"properties": dict.fromkeys(names, inner), "additionalProperties": False}
     return out
 
 
 def _string(out: dict[str, Any], rules: Rules) -> None:
     if "pattern" in out or "format" in out:
         return
-    shortest, longest = out.get("minLength", 0), min(out.get("maxLength", rules.text_length), rules.text_length)
+    shortest, longest = (
+        out.get("minLength", 0),
+        min(out.get("maxLength", rules.text_length), rules.text_length),
+    )
     if shortest <= 1 and longest >= 12:
         out["format"] = TEXT_FORMAT
     out["minLength"] = max(shortest, 1)

@@ -50,7 +50,9 @@ def register_text(rules: Rules) -> None:
     words = st.lists(st.sampled_from(rules.words), min_size=1, max_size=2).map(" ".join)
     free = st.text(st.sampled_from(LETTERS), min_size=1, max_size=12).map(str.strip).filter(bool)
     longest = rules.text_length
-    schemathesis.openapi.format(TEXT_FORMAT, (words | free).map(lambda text: text[:longest].strip() or "text"))
+    schemathesis.openapi.format(
+        TEXT_FORMAT, (words | free).map(lambda text: text[:longest].strip() or "text")
+    )
 
 
 def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) -> list[dict[str, Any]]:
@@ -65,7 +67,10 @@ def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) ->
         "paths": {
             "/envelope": {
                 "post": {
-                    "requestBody": {"required": True, "content": {"application/json": {"schema": dict(envelope)}}},
+                    "requestBody": {
+                        "required": True,
+                        "content": {"application/json": {"schema": dict(envelope)}},
+                    },
                     "responses": {"200": {"description": "-"}},
                 }
             }

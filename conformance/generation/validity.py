@@ -6,13 +6,18 @@ import json
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from conformance.contract.dialect import DRAFT, to_json_schema
 from conformance.contract.schemas import Validator
 from conformance.generation.dummies import dummy
-from conformance.generation.inlining import Parameter, RequestShape
+from conformance.generation.inlining import Parameter, RequestShape, request_shape
+from conformance.generation.text import on_the_wire
 from conformance.model import Case
+
+if TYPE_CHECKING:
+    from conformance.contract import Contract
+    from conformance.contract.schemas import Validators
 
 Decide = Callable[[Any], bool]
 FORM = "application/x-www-form-urlencoded"
@@ -48,21 +53,10 @@ def readings(text: str, schema: Mapping[str, Any]) -> list[Any]:
     return found
 
 
-def on_the_wire(value: Any) -> str:
-    """A scalar as text in a query, a header or a form field."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if value is None:
-        return "null"
-    if isinstance(value, (dict, list)):
-        return json.dumps(value, ensure_ascii=False)
-    return str(value)
-
-
 class Validity:
     """The request rules of one operation, compiled once.
 
-    ``body`` decides for JSON bodies; form bodies are read part by part first.
+    ``body`` decides for bodies; those of forms are read part by part first.
     """
 
     def __init__(self, shape: RequestShape, body: Decide | None) -> None:
@@ -144,3 +138,10 @@ class Validity:
             decide = decider(schema)
             found[name] = next((one for one in texts if decide(one)), texts[0])
         return found
+
+
+def validity_of(contract: Contract, validators: Validators, operation: str) -> Validity:
+    """The request rules of an operation, with the contract's own validator for its body."""
+    shape = request_shape(contract.document, operation, contract.definition(operation))
+    body = validators.request_body(operation, shape.media_type) if shape.media_type else None
+    return Validity(shape, body.is_valid if body is not None else None)

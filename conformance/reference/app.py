@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import sys
 import traceback
 from collections.abc import AsyncIterator, Mapping, MutableMapping
@@ -44,6 +45,7 @@ from .validation import (
 )
 
 Message = MutableMapping[str, Any]
+logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # bad forms are answered, not logged
 MAX_BODY = 32 * 1024 * 1024
 
 
@@ -57,6 +59,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     stream: AsyncIterator[bytes] | None = None
     declared_length: int | None = None  # when a fault lies about it
+    chunked: bool = False  # the body goes out without its length
 
 
 @dataclass
@@ -81,7 +84,7 @@ class App:
 
         behaviours.load()
         self.gateway = gateway
-        self.router = Router(document if document is not None else load_document())
+        self.router = gateway.router = Router(document if document is not None else load_document())
         self.memory: dict[str, Reply] = {}  # what faults replay
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -179,7 +182,7 @@ class App:
         headers = {**endpoint.documented_headers, **answer.headers}
         if answer.media_type != "application/json":
             raw = answer.body.encode("utf-8") if isinstance(answer.body, str) else bytes(answer.body or b"")
-            return Reply(answer.status, raw, answer.media_type, headers)
+            return Reply(answer.status, raw, answer.media_type, headers, chunked=endpoint.chunked)
         return Reply(answer.status, encode_json(answer.body), headers=headers)
 
     async def _websocket(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -233,7 +236,7 @@ def _check_path(value: str, parameter: Parameter) -> None:
     problem = first_problem(parameter.validator, value)
     if problem:
         status = 400 if "enum" in parameter.plain else 404
-        raise Refusal(status, f"Invalid '{parameter.name}': {problem}", param=parameter.name)
+        raise Refusal(status, f"Invalid '{parameter.name}': {problem.text}", param=parameter.name)
 
 
 def parse_query(raw: bytes) -> dict[str, list[str]]:
@@ -267,7 +270,7 @@ async def read_body(incoming: Incoming, endpoint: Endpoint) -> Any:
         body = plain = parse_json(incoming.body)
     problem = first_problem(endpoint.body_validator, plain)
     if problem:
-        raise Refusal(400, f"Invalid body: {problem}", param=problem.split(":")[0].split(".")[0][:64])
+        raise Refusal(400, f"Invalid body: {problem.text}", param=problem.where or None)
     return body
 
 
@@ -327,8 +330,9 @@ async def _send_reply(reply: Reply, send: Send, receive: Receive, prefix: str = 
     if reply.media_type is not None:
         headers.append((b"content-type", reply.media_type.encode("latin-1")))
     if reply.stream is None:
-        length = len(reply.body) if reply.declared_length is None else reply.declared_length
-        headers.append((b"content-length", str(length).encode()))
+        if not reply.chunked:
+            length = len(reply.body) if reply.declared_length is None else reply.declared_length
+            headers.append((b"content-length", str(length).encode()))
         await send({"type": f"{prefix}.start", "status": reply.status, "headers": headers})
         await send({"type": f"{prefix}.body", "body": reply.body})
         return

@@ -69,7 +69,9 @@ def message_of(body: Record, index: int) -> tuple[Record, str]:
 def _calling(body: Record, tool: Record, prompt: str, index: int) -> tuple[Record, str]:
     function = {
         "name": tool["name"],
-        "arguments": json.dumps(arguments(tool.get("parameters"), prompt[:40] or "value"), ensure_ascii=False),
+        "arguments": json.dumps(
+            arguments(tool.get("parameters"), prompt[:40] or "value"), ensure_ascii=False
+        ),
     }
     if not body.get("tools"):
         return {"role": "assistant", "content": None, "function_call": function}, "function_call"
@@ -169,7 +171,10 @@ def _deltas(message: Record, probabilities: Record | None) -> Iterator[tuple[Rec
     for index, called in enumerate(message.get("tool_calls", ())):
         function = called["function"]
         head = {"name": function["name"], "arguments": ""}
-        yield {"tool_calls": [{"index": index, "id": called["id"], "type": "function", "function": head}]}, None
+        yield (
+            {"tool_calls": [{"index": index, "id": called["id"], "type": "function", "function": head}]},
+            None,
+        )
         for piece in tokens(function["arguments"]):
             yield {"tool_calls": [{"index": index, "function": {"arguments": piece}}]}, None
     if "function_call" in message:

@@ -51,7 +51,9 @@ def completion(call: Call, body: Record) -> Record:
     for index in range(len(prompts) * number):
         prompt = prompts[index // number]
         text, reason = cut(
-            compose(prompt, index, body.get("seed")), 16 if limit is None else limit, stop_list(body.get("stop"))
+            compose(prompt, index, body.get("seed")),
+            16 if limit is None else limit,
+            stop_list(body.get("stop")),
         )
         spent += count(text)
         text = prompt + text if body.get("echo") else text

@@ -35,15 +35,15 @@ CODES = {
 def envelopes(refusal: Refusal, plane: str) -> list[Record]:
     """Every envelope we know, the plane's own first."""
     status = refusal.status
-    error = {
+    error: Record = {
         "message": refusal.message,
         "type": KINDS.get(status, "invalid_request_error"),
         "param": refusal.param,
         "code": refusal.code or CODES.get(status, str(status)),
     }
-    nested = {"error": error}
-    admin = {"success": False, "data": {"message": refusal.message, "errorCode": error["code"]}}
-    flat = {"error": refusal.message}
+    nested: Record = {"error": error}
+    admin: Record = {"success": False, "data": {"message": refusal.message, "errorCode": error["code"]}}
+    flat: Record = {"error": refusal.message}
     first = {"control": admin, "public": flat}.get(plane, nested)
     return [first, *(one for one in (nested, admin, flat, error) if one is not first)]
 

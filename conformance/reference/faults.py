@@ -195,9 +195,9 @@ def _success(app: App, incoming: Incoming, reply: Reply, on: Any) -> Reply:
     if on("missing-documented-header"):
         names = endpoint.documented_headers
         kept = {name: value for name, value in reply.headers.items() if name.lower() not in names}
-        reply = replace(reply, headers=kept)
+        reply = replace(reply, headers=kept, chunked=False)
     if on("truncated-body"):
-        reply = replace(reply, declared_length=len(reply.body) + 64)
+        reply = replace(reply, declared_length=len(reply.body) + 64, chunked=False)
     if on("endless-body"):
         reply = replace(reply, stream=_endless(reply.body))
     return reply
@@ -253,10 +253,11 @@ async def _endless(body: bytes) -> AsyncIterator[bytes]:
 
 
 def _stream(reply: Reply, on: Any) -> Reply:
-    assert reply.stream is not None
+    source = reply.stream
+    assert source is not None
     if on("stream-wrong-content-type"):
         reply = replace(reply, media_type="application/json")
-    return replace(reply, stream=_distorted(reply.stream, on))
+    return replace(reply, stream=_distorted(source, on))
 
 
 async def _distorted(chunks: AsyncIterator[bytes], on: Any) -> AsyncIterator[bytes]:

@@ -27,7 +27,7 @@ def list_messages(call: Call) -> Record:
     """The messages of the thread; ``run_id`` leaves those that a run has written."""
     run_id = call.query.get("run_id")
     messages = thread_of(call)["_messages"].values()
-    return page(call, [found for found in messages if run_id is None or found["run_id"] == run_id])
+    return page(call, messages, keep=lambda found: run_id is None or found["run_id"] == run_id)
 
 
 @handles("getMessage")

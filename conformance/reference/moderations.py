@@ -44,4 +44,6 @@ def create_moderation(call: Call) -> Answer:
     model = serving(call, call.body.get("model") or "text-moderation-latest")
     answer = {"id": new_id("modr-"), "model": model, "results": [judge(text) for text in texts]}
     read = sum(count(text) for text in texts)
-    return Answer(answer, headers=finish(call, answer, model=model, prompt=read, completion=0, started=started))
+    return Answer(
+        answer, headers=finish(call, answer, model=model, prompt=read, completion=0, started=started)
+    )

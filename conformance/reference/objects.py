@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conformance.reference.core import Call, Record, Refusal, cursor_page
@@ -60,12 +60,22 @@ def update_metadata(call: Call, record: Record) -> None:
             record["metadata"] = metadata
 
 
-def page(call: Call, records: Iterable[Record]) -> Record:
-    """One page of records (in creation order) as the query asks for it."""
+def page(
+    call: Call,
+    records: Iterable[Record],
+    show: Callable[[Record], Record] = public,
+    keep: Callable[[Record], bool] = lambda record: True,
+) -> Record:
+    """One page of records (in creation order) as the query asks for it, each shown by ``show``.
+
+    A cursor may name a record that ``keep`` filters out: no page ever holds its own cursor.
+    """
     query = dict(call.query)
     if call.fault("forgotten-cursor"):
         query.pop("after", None)
-    return cursor_page([public(record) for record in records], query)
+    cursors = (query.get("after"), query.get("before"))
+    found = cursor_page([record for record in records if keep(record) or record["id"] in cursors], query)
+    return {**found, "data": [show(record) for record in found["data"]]}
 
 
 def deletion(identifier: str, kind: str) -> Record:

@@ -18,7 +18,7 @@ PRICES: dict[str, dict[str, tuple[float, float]]] = {
     },
     "anthropic": {"claude-3-5-sonnet-20241022": (0.0003, 0.0015), "claude-3-opus": (0.0015, 0.0075)},
     "google": {"gemini-2.0-flash": (0.00001, 0.00004)},
-    "reference": {name: (0.0001, 0.0002) for name in MODELS.values()},
+    "reference": dict.fromkeys(MODELS.values(), (0.0001, 0.0002)),
 }
 IMAGES = {
     "standard": {"1024x1024": {"price": 4}, "1024x1792": {"price": 8}},

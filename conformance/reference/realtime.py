@@ -74,7 +74,12 @@ class Session:
     async def _respond(self) -> None:
         prompt = prompt_of(self.items)
         text = compose(prompt)
-        response: Record = {"id": new_id("resp_"), "object": "realtime.response", "status": "in_progress", "output": []}
+        response: Record = {
+            "id": new_id("resp_"),
+            "object": "realtime.response",
+            "status": "in_progress",
+            "output": [],
+        }
         await self.say("response.created", response=response)
         part = {"type": "text", "text": text}
         item = {

@@ -14,7 +14,11 @@ from .text import arguments, compose, count, cut, sample, serving, tokens
 from .usage import finish
 
 STORED = "responses"
-FORCED = {"file_search": "file_search", "web_search_preview": "web_search", "computer_use_preview": "computer"}
+FORCED = {
+    "file_search": "file_search",
+    "web_search_preview": "web_search",
+    "computer_use_preview": "computer",
+}
 
 
 def input_items(value: Any) -> list[Record]:
@@ -48,7 +52,11 @@ def _item(one: Record) -> Record | None:
 def _said(part: Record) -> Record:
     if part.get("type") in ("output_text", "refusal"):
         return part
-    return {"type": "output_text", "text": str(part.get("text") or part.get("filename") or ""), "annotations": []}
+    return {
+        "type": "output_text",
+        "text": str(part.get("text") or part.get("filename") or ""),
+        "annotations": [],
+    }
 
 
 def prompt_of(items: list[Record]) -> str:
@@ -128,7 +136,13 @@ def _output(body: Record, items: list[Record]) -> tuple[list[Record], str]:
     text, reason = cut(text, body.get("max_output_tokens"), ())
     part = {"type": "output_text", "text": text, "annotations": []}
     status = "completed" if reason == "stop" else "incomplete"
-    message = {"id": new_id("msg_"), "type": "message", "role": "assistant", "content": [part], "status": status}
+    message = {
+        "id": new_id("msg_"),
+        "type": "message",
+        "role": "assistant",
+        "content": [part],
+        "status": status,
+    }
     return [*output, message], reason
 
 
@@ -190,7 +204,13 @@ def events(response: Record) -> Iterator[tuple[str, Record]]:
 
 
 def _events(response: Record) -> Iterator[Record]:
-    early = {**response, "status": "in_progress", "output": [], "output_text": None, "incomplete_details": None}
+    early = {
+        **response,
+        "status": "in_progress",
+        "output": [],
+        "output_text": None,
+        "incomplete_details": None,
+    }
     del early["usage"]
     yield {"type": "response.created", "response": early}
     yield {"type": "response.in_progress", "response": early}
@@ -212,7 +232,7 @@ def _events(response: Record) -> Iterator[Record]:
 
 
 def _begun(item: Record) -> Record:
-    empty = {"content": []} if item["type"] == "message" else {}
+    empty: Record = {"content": []} if item["type"] == "message" else {}
     empty |= {"arguments": ""} if item["type"] == "function_call" else {}
     return {**item, **empty, "status": "in_progress"}
 

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 
 from conformance.reference.core import Call, EventStream, Record
 from conformance.reference.objects import declared, public
-from conformance.reference.run_engine import TERMINAL, Event, due, settle
+from conformance.reference.run_engine import TERMINAL, due, settle
+from conformance.reference.run_life import Event
 
 LONGEST_NAP_S = 0.25  # somebody else may cancel the run while its stream sleeps
 

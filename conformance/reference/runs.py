@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from conformance.reference.assistants import check_response_format
@@ -66,7 +67,7 @@ def create_with_thread(call: Call) -> Record | EventStream:
 
 @handles("listRuns")
 def list_runs(call: Call) -> Record:
-    return page(call, [show(call, run) for run in thread_of(call)["_runs"].values()])
+    return page(call, thread_of(call)["_runs"].values(), partial(show, call))
 
 
 @handles("getRun")
@@ -168,7 +169,7 @@ def checked_outputs(run: Record, outputs: list[Record]) -> dict[str, str]:
     for output in outputs:
         call_id = output.get("tool_call_id")
         if call_id is None or call_id not in pending or call_id in answered:
-            message = f"'{call_id}' is no pending tool call of this run, or was answered twice."
+            message = f"{call_id or 'An output without tool_call_id'} answers no open tool call of this run."
             raise Refusal(400, message, param="tool_outputs", code="invalid_tool_call_id")
         answered[call_id] = output.get("output") or ""
     missing = [call_id for call_id in pending if call_id not in answered]

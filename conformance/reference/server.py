@@ -85,7 +85,8 @@ def launch(options: Options) -> Launched:
         raise UnknownFaultError(wrong)
     seeded = seed(gateway, options.seed)
     family = socket.AF_INET6 if ":" in options.host else socket.AF_INET
-    listener = socket.socket(family)
+    # The protocol is named so that asyncio turns Nagle's algorithm off on what it accepts.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((options.host, options.port))

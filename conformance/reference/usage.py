@@ -11,7 +11,9 @@ from .pricing import cost_of
 from .validation import parse_json
 
 
-def finish(call: Call, body: Any, *, model: str, prompt: int, completion: int, started: float) -> dict[str, str]:
+def finish(
+    call: Call, body: Any, *, model: str, prompt: int, completion: int, started: float
+) -> dict[str, str]:
     """Record one finished call; token counts in, the headers that name its trace and log out."""
     trace = call.headers.get("x-portkey-trace-id") or new_uuid()
     entry = record_traffic(

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import jsonschema_rs
@@ -34,7 +34,7 @@ def load_document(path: Path | None = None, name: str = "portkey") -> Record:
 
 
 def to_json_schema(node: Any) -> Any:
-    """OpenAPI 3.0 dialect → JSON Schema 2020-12: nullable and exclusive bounds; references to the registry."""
+    """OpenAPI 3.0 dialect → JSON Schema 2020-12: nullable, exclusive bounds, references to the registry."""
     if isinstance(node, list):
         return [to_json_schema(one) for one in node]
     if not isinstance(node, dict):
@@ -131,7 +131,7 @@ class Parameter:
             value = coerce(values[0], kind)
         problem = first_problem(self.validator, value)
         if problem:
-            raise Refusal(400, f"Invalid '{self.name}': {problem}", param=self.name)
+            raise Refusal(400, f"Invalid '{self.name}': {problem.text}", param=self.name)
         return value
 
 
@@ -197,8 +197,16 @@ class Endpoint:
             if status.startswith("2"):
                 for name, header in self.schemas.resolve(response).get("headers", {}).items():
                     schema = self.schemas.resolve(self.schemas.resolve(header).get("schema", {}))
-                    wanted[name.lower()] = sample_header(schema)
+                    if name.lower() != "transfer-encoding":  # chunked answers have it by themselves
+                        wanted[name.lower()] = sample_header(schema)
         return wanted
+
+    @cached_property
+    def chunked(self) -> bool:
+        """Whether the contract wants the success answer sent in chunks, without a length."""
+        responses = self.definition.get("responses", {}).items()
+        found = (self.schemas.resolve(one).get("headers", {}) for key, one in responses if key[:1] == "2")
+        return any(name.lower() == "transfer-encoding" for headers in found for name in headers)
 
 
 def sample_header(schema: Record) -> str:
@@ -206,7 +214,7 @@ def sample_header(schema: Record) -> str:
     if schema.get("enum"):
         return str(schema["enum"][0])
     kinds = {"integer": "0", "number": "0", "boolean": "false"}
-    return kinds.get(str(schema.get("type")), "chunked" if schema.get("pattern") == "chunked" else "none")
+    return kinds.get(str(schema.get("type")), "none")
 
 
 def coerce(text: str, kind: str | None) -> Any:
@@ -223,17 +231,27 @@ def coerce(text: str, kind: str | None) -> Any:
     return text
 
 
-def first_problem(validator: Any, value: Any) -> str | None:
-    """None when valid, else one line. What the validator cannot even read is a problem too."""
+class Problem(NamedTuple):
+    """Where a value is wrong (dotted path, empty for the whole), and one line on how."""
+
+    where: str
+    message: str
+
+    @property
+    def text(self) -> str:
+        return f"{self.where}: {self.message}" if self.where else self.message
+
+
+def first_problem(validator: Any, value: Any) -> Problem | None:
+    """None when valid. What the validator cannot even read is a problem too."""
     try:
         if validator.is_valid(value):
             return None
         error = next(iter(validator.iter_errors(value)))
-        where = ".".join(str(part) for part in error.instance_path)
-        text = error.message if len(error.message) < 300 else error.message[:300] + "…"
-        return f"{where}: {text}" if where else text
+        message = error.message if len(error.message) < 300 else error.message[:300] + "…"
+        return Problem(".".join(str(part) for part in error.instance_path), message)
     except (ValueError, UnicodeError, OverflowError, RecursionError) as reason:
-        return f"cannot be read ({type(reason).__name__})"
+        return Problem("", f"cannot be read ({type(reason).__name__})")
 
 
 def parse_json(raw: bytes, param: str | None = None) -> Any:
@@ -281,18 +299,26 @@ def read_form(endpoint: Endpoint, parts: Iterable[tuple[str, str | Upload]]) -> 
     """Form parts → a mapping typed by the schema, files as Upload. Raises Refusal(400)."""
     grouped: dict[str, list[str | Upload]] = {}
     for name, value in parts:
-        grouped.setdefault(name.removesuffix("[]"), []).append(value)
+        grouped.setdefault(_field(endpoint, name), []).append(value)
     body: Record = {}
     for name, values in grouped.items():
         schema = endpoint.body_properties.get(name, {})
         if schema.get("type") == "array":
             item = endpoint.schemas.resolve(schema.get("items", {}))
             body[name] = [_form_value(name, one, item) for one in values]
-        elif len(values) > 1:
+        elif len(values) > 1 and schema:
             raise Refusal(400, f"'{name}' is given more than once.", param=name)
         else:
             body[name] = _form_value(name, values[0], schema)
     return body
+
+
+def _field(endpoint: Endpoint, name: str) -> str:
+    """The declared name of a form field: clients write lists with ``[]`` behind the name, or without."""
+    for one in (name, name + "[]", name.removesuffix("[]")):
+        if one in endpoint.body_properties:
+            return one
+    return name
 
 
 def _form_value(name: str, value: str | Upload, schema: Record) -> Any:
@@ -305,6 +331,8 @@ def _form_value(name: str, value: str | Upload, schema: Record) -> Any:
         return Upload(name, "application/octet-stream", value.encode("utf-8", "surrogateescape"))
     if schema.get("type") == "object":
         return parse_json(value.encode("utf-8", "surrogateescape"), name)
+    if value == "null" and (schema.get("nullable") is True or None in schema.get("enum", ())):
+        return None
     for branch in (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ())):
         typed = coerce(value, branch.get("type"))
         if not isinstance(typed, str):

@@ -110,4 +110,4 @@ def show_batch(batch: Record) -> Record:
 
 def filtered_page(call: Call, records: list[Record]) -> Record:
     wanted: Any = call.query.get("filter")
-    return page(call, [record for record in records if wanted is None or record["status"] == wanted])
+    return page(call, records, keep=lambda record: wanted is None or record["status"] == wanted)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from conformance.reference.core import Call, Record, handles
 from conformance.reference.objects import declared, deletion, page, update_metadata
 from conformance.reference.vector_store_life import check_new_store, new_store, show_store, store_of
@@ -18,8 +20,7 @@ def create(call: Call) -> Record:
 
 @handles("listVectorStores")
 def list_stores(call: Call) -> Record:
-    stores = call.tenant.of("vector_stores").values()
-    return page(call, [show_store(call, store) for store in stores])
+    return page(call, call.tenant.of("vector_stores").values(), partial(show_store, call))
 
 
 @handles("getVectorStore")

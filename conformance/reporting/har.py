@@ -23,7 +23,8 @@ def select(
 ) -> tuple[list[Exchange], int]:
     """The exchanges worth keeping, in the order given, and how many were left out.
 
-    Those whose id is ``wanted`` (they show a finding; at most WANTED_LIMIT) and the first ``per_operation`` of each operation.
+    Those whose id is ``wanted`` (they show a finding; at most WANTED_LIMIT of them) and the first
+    ``per_operation`` of each operation.
     """
     kept: list[Exchange] = []
     seen: dict[str, int] = {}

@@ -189,6 +189,8 @@ def _merge(unit: Unit, found: list[Result], why: Mapping[Unit, str], bound: int)
     judged = sum(one.judged for one in found)
     findings = _unique(finding for one in found for finding in one.findings)
     verdict = _worst_of(found)
+    if verdict is Verdict.FAIL and all(one.stricter_than_practice for one in findings):
+        findings = ()  # the failure rests on something else; these would make it look like a mild one
     texts = dict.fromkeys(one.reason for one in found if one.reason and one.verdict is verdict)
     reason = "; ".join(list(texts)[:3]) + (f"; and {len(texts) - 3} more reasons" if len(texts) > 3 else "")
     if not found or (verdict is Verdict.PASS and judged == 0):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 from dataclasses import dataclass
@@ -88,7 +89,8 @@ def show_body(body: bytes, media_type: str = "", limit: int = 8_000) -> Shown:
         return Shown("", "no body")
     head = body[:_PRETTY_LIMIT]
     try:
-        text = head.decode("utf-8", errors="strict" if len(head) == len(body) else "replace")
+        # Incremental, since the cut may fall within a character.
+        text = codecs.getincrementaldecoder("utf-8")().decode(head, final=len(head) == len(body))
         notes = []
     except UnicodeDecodeError as error:
         if _looks_textual(media_type):

@@ -59,8 +59,7 @@ def _usages(media_type: str, body: bytes) -> list[tuple[str, int]]:
         except (ValueError, RecursionError):
             continue
         for one in (value, value.get("response") if isinstance(value, dict) else None):
-            usage = one.get("usage") if isinstance(one, dict) else None
-            if not isinstance(usage, dict):
+            if not isinstance(one, dict) or not isinstance(usage := one.get("usage"), dict):
                 continue
             total = usage.get("total_tokens")
             if isinstance(total, int) and 0 < total < 1 << 40:

@@ -10,7 +10,7 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,13 +27,13 @@ class Entry:
     marker: str = ""
     id: str = ""
     how: str = ""  # it was removed
-    reason: str = ""  # why it had to stay
+    reason: str = ""  # why it had to stay, or was left
     context: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """``created`` = ``removed`` + ``residue`` + ``leftover``; ``unconfirmed`` were sent, and no answer came."""
+    """``created`` = ``removed`` + ``residue`` + ``leftover``; to the ``unconfirmed`` no answer came."""
 
     created: tuple[Entry, ...] = ()
     removed: tuple[Entry, ...] = ()
@@ -44,6 +44,9 @@ class Summary:
     @property
     def clean(self) -> bool:
         return not (self.leftover or self.unconfirmed)
+
+
+_CHANGES = ("id", "how", "reason", "context")
 
 
 class Ledger:
@@ -92,6 +95,10 @@ class Ledger:
         """It stays, because the contract gives no way to remove it."""
         self._write("residue", key, reason=reason)
 
+    def left(self, key: str, reason: str) -> None:
+        """It resists removal: what was tried last, and what came of it."""
+        self._write("left", key, reason=reason)
+
     def _write(self, event: str, key: str, **values: object) -> None:
         line = json.dumps({"event": event, "key": key, **values}, default=str) + "\n"
         with self._lock:
@@ -108,26 +115,22 @@ class Ledger:
                 entries[key] = Entry(key, line["resource"], line["operation"], line["item"], line["marker"])
                 state[key] = event
             elif key in entries:
-                changes = {name: line[name] for name in ("id", "how", "reason", "context") if name in line}
-                entries[key] = _changed(entries[key], changes)
+                changes: dict[str, Any] = {
+                    name: line[name] for name in ("id", "how", "reason", "context") if name in line
+                }
+                entries[key] = replace(entries[key], **changes)
                 state[key] = event
 
         def those(*events: str) -> tuple[Entry, ...]:
             return tuple(entry for key, entry in entries.items() if state[key] in events)
 
         return Summary(
-            created=those("created", "removed", "residue"),
+            created=those("created", "left", "removed", "residue"),
             removed=those("removed"),
             residue=those("residue"),
-            leftover=those("created"),
+            leftover=those("created", "left"),
             unconfirmed=those("intent"),
         )
-
-
-def _changed(entry: Entry, changes: Mapping[str, Any]) -> Entry:
-    from dataclasses import replace
-
-    return replace(entry, **changes)
 
 
 def _lines(paths: Iterable[str | os.PathLike[str]]) -> Iterator[dict[str, Any]]:

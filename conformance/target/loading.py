@@ -92,6 +92,7 @@ def target_from(
     base = read.url("base_url")
     if base is None:
         raise TargetFileError(source, "base_url", "missing", hint='write base_url = "https://host/v1"')
+    given, given_lists = read.table("given").givens()
     return Target(
         name=read.text("name") or default_name,
         source=source,
@@ -104,7 +105,8 @@ def target_from(
         secret_headers=read.table("headers").secret_headers(),
         credentials=_credentials(read.table("credentials")),
         models=read.table("models").texts(ROLES),
-        given=read.table("given").texts(),
+        given=given,
+        given_lists=given_lists,
         secret_given=read.table("given").secret_texts(),
         profile=read.text("profile") or "all",
         capabilities=read.words("capabilities", CAPABILITIES),
@@ -137,9 +139,11 @@ def announced(announcement: Mapping[str, Any]) -> Target:
             for name, value in (announcement.get("credentials") or {}).items()
             if name != Credential.ABSENT
         },
-        "models": announcement.get("models") or {},
+        "models": {role: name for role, name in (announcement.get("models") or {}).items() if role in ROLES},
         "given": announcement.get("given") or {},
-        "capabilities": list(announcement.get("capabilities") or CAPABILITIES),
+        "capabilities": [
+            word for word in announcement.get("capabilities", CAPABILITIES) if word in CAPABILITIES
+        ],
         "allow": list(ALLOWANCES),
     }
     for key in ("concurrency", "timeouts", "headers"):
@@ -250,9 +254,24 @@ class _Reader:
             self.only(allowed)
         return {key: self.text(key) or "" for key in self.values}
 
+    def givens(self) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
+        """Single values, and lists of several that may stand in for one another."""
+        lists = {key: tuple(self.items(key)) for key, value in self.values.items() if isinstance(value, list)}
+        return {key: self.text(key) or "" for key in self.values if key not in lists}, lists
+
+    def items(self, key: str) -> list[str]:
+        value = self.values[key]
+        if not value:
+            raise self.fail(key, "is empty")
+        return [self.expand(key, item) for item in value]
+
     def secret_texts(self) -> frozenset[str]:
         """The keys of this table that are named like a credential."""
-        named = frozenset(key for key in self.values if _SECRET_NAME.search(key.lower()))
+        named = frozenset(
+            key
+            for key, value in self.values.items()
+            if isinstance(value, str) and _SECRET_NAME.search(key.lower()) and key != "metadata_key"
+        )
         for key in named:
             self.long_enough(key, self.text(key) or "")
         return named

@@ -12,7 +12,7 @@ from conformance.errors import TargetFileError
 from conformance.model import Credential, Plane
 from conformance.target.credentials import Credentials, Secret
 
-ROLES = ("chat", "embedding", "image", "speech", "transcription", "moderation")
+ROLES = ("chat", "completion", "embedding", "image", "speech", "transcription", "moderation")
 CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools")
 ALLOWANCES = ("cost", "destructive", "side-effects", "undocumented-methods")
 # Flags of an operation, as the resource graph writes them, and the allowance each of them needs.
@@ -94,6 +94,7 @@ class Target:
     secret_headers: frozenset[str] = frozenset()  # those of ``headers`` whose values are secret
     models: Mapping[str, str] = field(default_factory=dict)
     given: Mapping[str, str] = field(default_factory=dict)
+    given_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # several of a kind
     secret_given: frozenset[str] = frozenset()
     profile: str = "all"
     capabilities: frozenset[str] = frozenset()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,8 @@ from conformance.model import Credential, Exchange, Failure, Purpose, Request, R
 FORMAT = 1
 MAX_BODY_BYTES = 16 * 1024 * 1024
 _FLUSH_BYTES = 256 * 1024
+_FLUSH_SECONDS = 1.0  # what a killed execution may lose
+_ENCODE = json.JSONEncoder(default=str).encode
 _EXCHANGE = b'{"kind": "exchange", "started": '  # a fixed start: joining need not parse the rest
 
 
@@ -132,7 +135,7 @@ def _content(part: Mapping[str, Any]) -> bytes:
 
 
 class Recorder:
-    """Appends the evidence of one worker. ``header`` (versions, digests, target without secrets) goes first."""
+    """Appends the evidence of one worker; ``header`` (versions, digests, the target described) first."""
 
     def __init__(
         self,
@@ -145,6 +148,7 @@ class Recorder:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._max_body = max_body
         self._exchanges = 0
+        self._flushed = time.monotonic()
         descriptor = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         self._file = os.fdopen(descriptor, "ab", buffering=_FLUSH_BYTES)
         self._write({"kind": "header", "format": FORMAT, **(header or {})})
@@ -192,7 +196,11 @@ class Recorder:
             self._file.close()
 
     def _write(self, value: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(value, default=str).encode("ascii") + b"\n")
+        self._file.write(_ENCODE(value).encode("ascii") + b"\n")
+        now = time.monotonic()
+        if now - self._flushed > _FLUSH_SECONDS:
+            self._file.flush()
+            self._flushed = now
 
 
 def _objects(path: str | os.PathLike[str]) -> Iterator[dict[str, Any]]:

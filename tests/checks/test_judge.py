@@ -104,7 +104,9 @@ def test_a_fault_fails_what_it_breaks_and_nothing_else(
 ) -> None:
     """Each deviation must be refused by the requirements it breaks, and only by those."""
     operation = "createModeration" if purpose is Purpose.EXAMPLE else "listModels"
-    assert failed(judge, exchange(operation, purpose, **change)) - {"NEG-ERROR-01"} == expected - {"NEG-ERROR-01"}
+    assert failed(judge, exchange(operation, purpose, **change)) - {"NEG-ERROR-01"} == expected - {
+        "NEG-ERROR-01"
+    }
     if "NEG-ERROR-01" in expected:
         assert "NEG-ERROR-01" in failed(judge, exchange(operation, purpose, **change))
 
@@ -170,7 +172,9 @@ def test_every_event_of_a_stream_is_judged(judge: Judge) -> None:
 
     def streamed(*values: Any) -> Exchange:
         body = "".join(f"data: {json.dumps(value)}\n\n" for value in values) + "data: [DONE]\n\n"
-        return exchange("createChatCompletion", Purpose.VALID, body=body.encode(), headers=stream, method="POST")
+        return exchange(
+            "createChatCompletion", Purpose.VALID, body=body.encode(), headers=stream, method="POST"
+        )
 
     assert failed(judge, streamed(chunk, chunk)) == set()
     assert failed(judge, streamed(chunk, {**chunk, "choices": "none"})) == {"RESP-BODY-01"}
@@ -179,8 +183,7 @@ def test_every_event_of_a_stream_is_judged(judge: Judge) -> None:
 def test_equal_violations_share_a_fingerprint_and_are_kept_once(judge: Judge) -> None:
     """Ten answers with the same fault are one finding, judged ten times."""
     results: dict[str, Result] = {
-        result.requirement: result
-        for result in judge.judge([exchange(body={"object": "list"})] * 10).results
+        result.requirement: result for result in judge.judge([exchange(body={"object": "list"})] * 10).results
     }
     assert len(results["RESP-BODY-01"].findings) == 1
     assert results["RESP-BODY-01"].judged == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 from collections import Counter
 from collections.abc import Mapping
@@ -14,6 +15,7 @@ import yaml
 from conformance.contract import Contract, load_contract
 from conformance.contract.inference import inferred_graph
 from conformance.contract.locate import find_specs
+from conformance.contract.operations import local
 from conformance.contract.resources import (
     FLAGS,
     Graph,
@@ -287,15 +289,46 @@ def test_names_carry_the_marker() -> None:
     assert unique_name("*@example.com", "m1-7") == "m1-7@example.com"
 
 
+def _declares(contract: Contract, schema: Any, steps: list[str]) -> bool:
+    """Whether a schema has a place for a location such as ``tools``, ``[]``, ``id``."""
+    schema = local(contract.document, schema)
+    branches = [one for key in ("allOf", "anyOf", "oneOf") for one in schema.get(key, ())]
+    if not steps or any(_declares(contract, one, steps) for one in branches):
+        return True
+    if steps[0] == "[]":
+        return "items" in schema and _declares(contract, schema["items"], steps[1:])
+    place = schema.get("properties", {}).get(steps[0])
+    return place is not None and _declares(contract, place, steps[1:])
+
+
+def _bodies(contract: Contract, operation: str) -> list[Any]:
+    body = local(contract.document, contract.definition(operation).get("requestBody")) or {}
+    return [media["schema"] for media in (body.get("content") or {}).values()]
+
+
+def test_every_rebound_place_is_in_the_contract(contract: Contract, graph: Graph) -> None:
+    """A location that the contract does not know would rebind nothing and never be missed."""
+    lost = []
+    for name, usage in graph.usages.items():
+        parameters = {one["name"] for one in contract.definition(name)["parameters"] if one["in"] == "query"}
+        for location, _ in usage.bind:
+            where, _, place = location.partition(":")
+            steps = place.replace("[]", ".[]").split(".")
+            found = any(_declares(contract, one, steps) for one in _bodies(contract, name))
+            if not (place in parameters if where == "query" else found):
+                lost.append(f"{name} {location}")
+    assert not lost
+
+
 def test_what_is_created_can_be_recognised(contract: Contract, graph: Graph) -> None:
-    """A create request with a name, label or metadata of its own puts the marker there."""
+    """Where a create request can carry a name or metadata, it carries the marker of the execution."""
     silent = []
     for name, usage in graph.usages.items():
-        if usage.role != "create":
-            continue
-        body = usage.canonical.body
-        marked = any(kind == "$unique" for kind, _, _ in symbols(body))
-        if not marked and isinstance(body, dict) and {"name", "metadata"} & set(body):
+        nameable = any(
+            _declares(contract, one, [key]) for one in _bodies(contract, name) for key in ("name", "metadata")
+        )
+        marked = any(kind == "$unique" for kind, _, _ in symbols(usage.canonical.body))
+        if usage.role == "create" and nameable and not marked:
             silent.append(name)
     assert not silent
 
@@ -424,3 +457,24 @@ def test_a_broken_file_is_refused_with_its_place(
         build_graph(raw, contract, source="portkey/resources.yaml")
     assert str(caught.value).startswith("portkey/resources.yaml: ")
     assert "\n" not in str(caught.value)
+
+
+ODD = (None, 7, "odd", [], ["odd"], [{}], {}, {"odd": 1}, {"$bind": []}, {"$bind": {}}, [["thread"]], {"a": {"$model": []}})
+
+
+@pytest.mark.parametrize("odd", ODD, ids=repr)
+def test_no_shape_of_a_file_breaks_the_loader(odd: Any, raw: dict[str, Any], contract: Contract) -> None:
+    """Whatever stands in a place, the answer is a graph or a ContractError, never a traceback."""
+    places: list[tuple[str, ...]] = [(), ("resources",), ("operations",)]
+    for top, entry in (("resources", "run_requiring_action"), ("resources", "config"), ("operations", "listRuns")):
+        places += [(top, entry), *((top, entry, key) for key in raw[top][entry])]
+        places += [(top, entry, key) for key in ("after", "id_from", "stop_path", "headers", "prefix", "serial")]
+    places += [("resources", "run_completed", "wait", key) for key in ("field", "until", "within_s", "dead")]
+    for place in places:
+        broken = copy.deepcopy(raw)
+        if not place:
+            broken = odd
+        else:
+            _set(*place, value=odd)(broken)
+        with contextlib.suppress(ContractError):
+            build_graph(broken, contract, source="odd")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from world import World, function
 
@@ -52,7 +54,7 @@ def test_a_deleted_assistant_is_gone(world: World, operation: str) -> None:
     made = world.assistant()
     gone = world.ok("deleteAssistant", assistant_id=made["id"])
     assert gone == {"id": made["id"], "object": "assistant.deleted", "deleted": True}
-    body = {} if operation.startswith("modify") else None
+    body: dict[str, Any] | None = {} if operation.startswith("modify") else None
     world.refused(404, operation, body, assistant_id=made["id"])
     assert world.ok("listAssistants")["data"] == []
 
@@ -168,7 +170,7 @@ def test_deleting_a_thread_deletes_all_beneath(world: World) -> None:
 def test_message_content_keeps_order_and_kind(world: World) -> None:
     """Parts come back in their order, attachments and metadata as they were given."""
     thread, file_id = world.thread(), world.file()
-    body = {
+    body: dict[str, Any] = {
         "role": "user",
         "content": [
             {"type": "text", "text": "look"},
@@ -207,7 +209,7 @@ def test_a_message_lives_in_its_thread_only(world: World) -> None:
     """Metadata can be changed, nothing else; another thread does not know it; deleted, it is gone."""
     thread, other = world.thread("hi"), world.thread()
     (message,) = world.messages(thread["id"])
-    here = {"thread_id": thread["id"], "message_id": message["id"]}
+    here: dict[str, Any] = {"thread_id": thread["id"], "message_id": message["id"]}
     world.refused(404, "getMessage", thread_id=other["id"], message_id=message["id"])
     changed = world.ok("modifyMessage", {"metadata": {"a": "b"}}, **here)
     assert changed == {**message, "metadata": {"a": "b"}}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import pytest
 from run_rules import ENDS, WITHOUT_SUBMIT, check_run, check_steps, check_stream
 from world import World, calls_of, function
+
+from conformance.reference.core import HANDLERS
 
 WEATHER = function("get_weather", city={"type": "string"}, days={"type": "integer"})
 CLOCK = function("get_time")
@@ -34,7 +37,7 @@ def waiting(world: World, **fields: Any) -> dict[str, Any]:
     return world.until(run, "requires_action")
 
 
-def where(run: dict[str, Any]) -> dict[str, str]:
+def where(run: dict[str, Any]) -> dict[str, Any]:
     return {"thread_id": run["thread_id"], "run_id": run["id"]}
 
 
@@ -48,7 +51,7 @@ def answers(run: dict[str, Any]) -> dict[str, Any]:
 
 def test_a_run_is_queued_runs_and_completes() -> None:
     """Every observation fits its status and follows from the one before; the end is final."""
-    world = World(speed=1.0)
+    world = World(speed=10.0)
     thread = world.thread("Hello")
     run = world.run(thread, world.assistant(instructions="Be kind."))
     assert (run["status"], run["started_at"]) == ("queued", None)
@@ -204,7 +207,7 @@ def test_a_queued_run_can_be_cancelled() -> None:
 
 def test_a_run_in_progress_can_be_cancelled() -> None:
     """Its step is cancelled with it, and its message says that it is incomplete and why."""
-    world = World(speed=5.0)
+    world = World(speed=20.0)
     run = world.run(world.thread("Hello"), world.assistant())
     world.until(run, "in_progress")
     assert world.ok("cancelRun", **where(run))["status"] == "cancelling"
@@ -467,6 +470,38 @@ def test_the_stream_of_a_thread_and_its_run_begins_with_the_thread(world: World)
     check_stream(rest)
     assert (name, thread["id"]) == ("thread.created", rest[0][1]["thread_id"])
     assert world.ok("getThread", thread_id=thread["id"]) == thread
+
+
+@pytest.mark.parametrize(
+    ("operation", "names", "end"),
+    [
+        ("cancelRun", ["thread.run.cancelling", "thread.run.step.cancelled"], "thread.run.cancelled"),
+        ("deleteThread", [], "error"),
+    ],
+)
+def test_a_stream_tells_what_others_do_to_its_run(operation: str, names: list[str], end: str) -> None:
+    """A cancel is told to its end; the thread deleted, an error says so; done comes last in both."""
+    world = World(speed=10.0)
+    thread = world.thread("Hello")
+    body = {"assistant_id": world.assistant()["id"], "stream": True}
+    stream = HANDLERS["createRun"](world.call("createRun", body, thread_id=thread["id"]))
+
+    async def follow() -> list[tuple[str, Any]]:
+        told: list[tuple[str, Any]] = []
+        async for name, data in stream.events:
+            told.append((name, data))
+            if name == "thread.message.in_progress":
+                path = {"thread_id": thread["id"]}
+                world.ok(operation, **path | ({"run_id": data["run_id"]} if operation == "cancelRun" else {}))
+        return told
+
+    events = asyncio.run(follow())
+    told = [name for name, _ in events]
+    assert set(names) <= set(told)
+    assert told[-2:] == [end, "done"]
+    if operation == "cancelRun":
+        check_stream(events)
+        assert world.look(events[-2][1]) == events[-2][1]
 
 
 # faults

@@ -41,7 +41,7 @@ def test_an_empty_store_is_complete(world: World) -> None:
 
 def test_a_store_indexes_its_files() -> None:
     """in_progress → completed, with the bytes of the files; an empty file fails and says why."""
-    world = World(speed=1.0)
+    world = World(speed=5.0)
     good, bad = world.file(b"12345"), world.file(b"")
     store = world.store(file_ids=[good, bad, good])
     assert (store["status"], store["file_counts"]) == ("in_progress", counts(in_progress=2))
@@ -60,13 +60,24 @@ def test_a_store_indexes_its_files() -> None:
         assert [item["id"] for item in found["data"]] == expected
 
 
+def test_a_cursor_may_be_filtered_out(world: World) -> None:
+    """after names a file that the filter leaves out: the page is what follows it, and not a 400."""
+    good, bad, last = world.file(), world.file(b""), world.file()
+    store = world.store(file_ids=[good, bad, last])
+    query = {"filter": "completed", "order": "asc", "after": bad}
+    found = world.ok("listVectorStoreFiles", query=query, vector_store_id=store["id"])
+    assert [item["id"] for item in found["data"]] == [last]
+    query = {"filter": "completed", "order": "asc", "before": bad}
+    found = world.ok("listVectorStoreFiles", query=query, vector_store_id=store["id"])
+    assert [item["id"] for item in found["data"]] == [good]
+
+
 def test_a_file_deleted_before_it_is_indexed_fails() -> None:
     """The uploaded file goes while the store works on it: failed, file_not_found."""
-    world = World(speed=1.0)
+    world = World(speed=20.0)
     file_id = world.file()
     store = world.store(file_ids=[file_id])
-    for tenant in world.gateway.tenants.values():
-        tenant.of("files").pop(file_id, None)
+    world.ok("deleteFile", file_id=file_id)
     assert settled(world, store)["file_counts"] == counts(failed=1)
     found = world.ok("getVectorStoreFile", vector_store_id=store["id"], file_id=file_id)
     assert found["last_error"]["code"] == "file_not_found"
@@ -124,7 +135,7 @@ def test_a_file_shows_how_it_is_chunked(world: World, asked: Any, shown: Any) ->
 def test_what_cannot_be_indexed_is_refused(world: World) -> None:
     """Unknown files and an overlap of more than half a chunk are 400 everywhere; nothing is made."""
     store, file_id = world.store(), world.file()
-    here = {"vector_store_id": store["id"]}
+    here: dict[str, Any] = {"vector_store_id": store["id"]}
     world.refused(400, "createVectorStore", {"file_ids": ["file-none"]})
     world.refused(400, "createVectorStore", {"file_ids": [file_id], "chunking_strategy": SPLIT})
     world.refused(400, "createVectorStoreFile", {"file_id": "file-none"}, **here)
@@ -141,11 +152,12 @@ def test_a_removed_file_leaves_the_store_only(world: World) -> None:
     """The store does not know it any more, its count drops, and it can be attached again."""
     file_id = world.file()
     store = world.store(file_ids=[file_id])
-    here = {"vector_store_id": store["id"], "file_id": file_id}
+    here: dict[str, Any] = {"vector_store_id": store["id"], "file_id": file_id}
     gone = world.ok("deleteVectorStoreFile", **here)
     assert gone == {"id": file_id, "object": "vector_store.file.deleted", "deleted": True}
     world.refused(404, "getVectorStoreFile", **here)
     world.refused(404, "deleteVectorStoreFile", **here)
+    assert world.ok("retrieveFile", file_id=file_id)["id"] == file_id
     assert settled(world, store)["file_counts"] == counts()
     world.ok("createVectorStoreFile", {"file_id": file_id}, vector_store_id=store["id"])
     assert settled(world, store)["file_counts"] == counts(completed=1)
@@ -159,7 +171,7 @@ def test_a_batch_counts_its_files() -> None:
         "createVectorStoreFileBatch", {"file_ids": [first, second, first]}, vector_store_id=store["id"]
     )
     assert (made["status"], made["file_counts"]) == ("in_progress", counts(in_progress=3))
-    here = {"vector_store_id": store["id"], "batch_id": made["id"]}
+    here: dict[str, Any] = {"vector_store_id": store["id"], "batch_id": made["id"]}
     done = waited(
         lambda: world.ok("getVectorStoreFileBatch", **here), lambda seen: seen["status"] != "in_progress"
     )
@@ -175,7 +187,7 @@ def test_a_cancelled_batch_stays_cancelled() -> None:
     world = World(speed=100.0)
     store = world.store()
     made = world.ok("createVectorStoreFileBatch", {"file_ids": [world.file()]}, vector_store_id=store["id"])
-    here = {"vector_store_id": store["id"], "batch_id": made["id"]}
+    here: dict[str, Any] = {"vector_store_id": store["id"], "batch_id": made["id"]}
     gone = world.ok("cancelVectorStoreFileBatch", **here)
     assert (gone["status"], gone["file_counts"]) == ("cancelled", counts(cancelled=1))
     assert world.ok("getVectorStoreFileBatch", **here) == gone

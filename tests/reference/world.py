@@ -8,12 +8,11 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import quote
 
-import httpx
 from schema_help import assert_event_valid, assert_valid, operations
 from starlette.testclient import TestClient
 
 from conformance.reference.app import App
-from conformance.reference.core import Gateway, new_id
+from conformance.reference.core import Call, Gateway
 from conformance.reference.seed import seed
 
 Body = dict[str, Any]
@@ -30,16 +29,14 @@ class World:
         self.validate = validate
         self.who = "owner"
 
-    def send(
-        self, operation: str, body: Any = None, query: Body | None = None, **path: str
-    ) -> httpx.Response:
+    def send(self, operation: str, body: Any = None, query: Body | None = None, **path: Any) -> Any:
         method, template, _ = operations()[operation]
         headers = {"OpenAI-Beta": "assistants=v2", **self.credentials[self.who]}
         url = "/v1" + template.format(**{name: quote(value, safe="") for name, value in path.items()})
         return self.client.request(method, url, json=body, params=query, headers=headers)
 
     def ask(
-        self, operation: str, body: Any = None, query: Body | None = None, **path: str
+        self, operation: str, body: Any = None, query: Body | None = None, **path: Any
     ) -> tuple[int, Any]:
         """Status and JSON of an answer that fits its schema."""
         response = self.send(operation, body, query, **path)
@@ -48,13 +45,13 @@ class World:
             assert_valid(operation, response.status_code, answer)
         return response.status_code, answer
 
-    def ok(self, operation: str, body: Any = None, query: Body | None = None, **path: str) -> Any:
+    def ok(self, operation: str, body: Any = None, query: Body | None = None, **path: Any) -> Any:
         """The JSON of an answer that must be 200."""
         status, answer = self.ask(operation, body, query, **path)
         assert status == 200, f"{operation}: {status} {answer}"
         return answer
 
-    def refused(self, status: int, operation: str, body: Any = None, **path: str) -> Body:
+    def refused(self, status: int, operation: str, body: Any = None, **path: Any) -> Body:
         """The error body of an answer that must have this status."""
         got, answer = self.ask(operation, body, **path)
         assert got == status, f"{operation}: {got} {answer}"
@@ -62,7 +59,7 @@ class World:
         error: Body = answer["error"]
         return error
 
-    def events(self, operation: str, body: Any, **path: str) -> list[tuple[str, Any]]:
+    def events(self, operation: str, body: Any, **path: Any) -> list[tuple[str, Any]]:
         """The events of a stream, each of which fits its schema."""
         response = self.send(operation, body, **path)
         assert response.status_code == 200, response.text
@@ -77,6 +74,12 @@ class World:
                 found.append((lines["event"], data))
         return found
 
+    def call(self, operation: str, body: Any = None, **path: str) -> Call:
+        """The request as a behaviour receives it."""
+        key = self.gateway.keys[self.credentials[self.who]["x-portkey-api-key"]]
+        method = operations()[operation][0]
+        return Call(operation, method, path, {}, {}, body, key.tenant, key, self.gateway)
+
     # things to start from
 
     def assistant(self, **fields: Any) -> Body:
@@ -89,20 +92,12 @@ class World:
         return made
 
     def file(self, content: bytes = b"some text to index") -> str:
-        """An uploaded file, put where uploads are kept."""
-        record = {
-            "id": new_id("file-"),
-            "object": "file",
-            "bytes": len(content),
-            "created_at": self.gateway.now(),
-            "filename": "notes.txt",
-            "purpose": "assistants",
-            "status": "processed",
-            "_content": content,
-        }
-        tenant = self.gateway.keys[self.credentials["owner"]["x-portkey-api-key"]].tenant
-        tenant.of("files")[record["id"]] = record
-        return str(record["id"])
+        """The id of an uploaded file."""
+        sent = {"file": ("notes.txt", content, "text/plain")}
+        data, headers = {"purpose": "assistants"}, self.credentials[self.who]
+        response = self.client.post("/v1/files", files=sent, data=data, headers=headers)
+        assert response.status_code == 200, response.text
+        return str(response.json()["id"])
 
     def store(self, **fields: Any) -> Body:
         made: Body = self.ok("createVectorStore", fields)

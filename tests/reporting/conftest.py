@@ -39,7 +39,10 @@ from conformance.reporting.results import (
     roll_up,
 )
 
-HOSTILE = "</script><script>alert(1)</script>\x1b[31mred\x1b]0;title\x07\u202egnp.exe\x00\ud800 [bold]{{ 7*7 }} &amp; ]]>"
+HOSTILE = (
+    "</script><script>alert(1)</script>\x1b[31mred\x1b]0;title\x07\u202egnp.exe\x00\ud800"
+    " [bold]{{ 7*7 }} &amp; ]]>"
+)
 
 _AREAS = (
     "schema",
@@ -63,7 +66,7 @@ def requirements() -> tuple[Requirement, ...]:
             area=_AREAS[at % 9],
             level=_LEVELS[at % 5],
             kind=Kind.OBSERVED if _LEVELS[at % 5] is Level.MAY else Kind.JUDGED,
-            statement=f"Every answer to an honest request keeps rule {at} about {_AREAS[at % 9]}, in its body and headers.",
+            statement=f"Every answer to an honest request keeps rule {at} of {_AREAS[at % 9]}, always.",
             clause=f"OpenAPI 3.0.3 §4.7.{at}",
             observe="every response",
         )
@@ -183,7 +186,7 @@ def execution(
         "results": roll_up(results, universe),
         "out_of_scope": tuple(OutOfScope(op, "not in the profile") for op in everything[len(scope) :]),
         "items": tuple(
-            ItemOutcome(f"suite/test_operations.py::test_valid[{op.id}]", "valid", op.id, Verdict.PASS, "", 0.3, 11)
+            ItemOutcome(f"suite/test_valid.py::test[{op.id}]", "valid", op.id, Verdict.PASS, "", 0.3, 11)
             for op in scope
         ),
         "reached": {op.id: op.id not in unreached for op in scope},
@@ -244,8 +247,8 @@ def small() -> Callable[..., Execution]:
         pair = tuple(Operation(id_, "GET", f"/{id_}", "Pair", Plane.DATA) for id_ in ("one", "two"))
         base = execution(hostile=False, claimed=1)
         facts: dict[str, Any] = {
-            "operations": pair, "requirements": catalogue, "results": results, "out_of_scope": (), "items": (),
-            "reached": {"one": True, "two": True}, "gaps": {}, "ledger": LedgerSummary(),
+            "operations": pair, "requirements": catalogue, "results": results, "out_of_scope": (),
+            "items": (), "reached": {"one": True, "two": True}, "gaps": {}, "ledger": LedgerSummary(),
         }  # fmt: skip
         return dataclasses.replace(base, **(facts | changes))
 

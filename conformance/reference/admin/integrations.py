@@ -125,7 +125,7 @@ def read_integration(call: Call) -> Record:
     out = public(row) | {
         "masked_key": MASK if row["_key"] else "",
         "configurations": _configurations(call, row["_configurations"]),
-        "global_workspace_access_settings": row["_global"],
+        "global_workspace_access_settings": row["_global"] or {"enabled": False},
         "workspace_count": sum(access["enabled"] for access in _access(call, row)),
     }
     return out | {"key": row["_key"]} if call.fault("secret-shown-again") else out

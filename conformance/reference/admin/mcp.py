@@ -29,7 +29,7 @@ _FIELDS = ("name", "description", "configurations", "url", "auth_type", "transpo
 def _offered(now: str) -> dict[str, Record]:
     """What the last look at the server found; keyed by kind and name."""
     found: list[Record] = [
-        {"name": "search", "type": "tool", "title": "Search", "input_schema": {"type": "object"}},
+        {"name": "echo", "type": "tool", "title": "Echo", "input_schema": {"type": "object"}},
         {"name": "fetch", "type": "tool", "title": "Fetch", "input_schema": {"type": "object"}},
         {"name": "summarise", "type": "prompt", "title": "Summarise", "arguments": []},
         {

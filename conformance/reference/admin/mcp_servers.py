@@ -134,18 +134,21 @@ def list_server_capabilities(call: Call) -> Record:
         | {"enabled": one["enabled"] and not row["_off"].get(key), "integration_enabled": one["enabled"]}
         for key, one in integration["_capabilities"].items()
     ]
-    return capability_page(call, merged)
+    unseen = [
+        {"name": key.partition(":")[2], "type": key.partition(":")[0], "enabled": not off}
+        for key, off in row["_off"].items()
+        if key not in integration["_capabilities"]
+    ]
+    return capability_page(call, merged + unseen)
 
 
 @manages("McpServerCapabilities_bulkUpdate", "/mcp-servers/{mcpServerId}/capabilities")
 def update_server_capabilities(call: Call) -> Record:
+    """A capability the server has not shown yet is kept for when it does; one that is off stays off."""
     row, integration = _find(call)
-    known = integration["_capabilities"]
     for sent in call.body["capabilities"]:
-        offered = known.get(key_of(sent))
-        if offered is None:
-            raise Refusal(404, f"The server offers no {sent['type']} of that name.", param="capabilities")
-        if sent["enabled"] and not offered["enabled"]:
+        offered = integration["_capabilities"].get(key_of(sent))
+        if offered is not None and sent["enabled"] and not offered["enabled"]:
             raise Refusal(400, "The integration does not allow this capability.", param="capabilities")
     if not call.fault("update-forgotten"):
         row["_off"] |= {key_of(sent): not sent["enabled"] for sent in call.body["capabilities"]}
