@@ -123,7 +123,11 @@ class _Builder:
     def build(self, raw: Any) -> Graph:
         top = self.mapping(raw, "the file", {"resources", "operations"})
         entries = self.mapping(top.get("resources") or {}, "resources")
-        self.base = {name: (entry or {}).get("variant_of") or name for name, entry in entries.items()}
+        self.base = {
+            name: entry.get("variant_of") or name
+            for name, entry in entries.items()
+            if isinstance(entry, Mapping)
+        }
         usages = {
             name: self.usage(name, entry)
             for name, entry in self.mapping(top.get("operations") or {}, "operations").items()
@@ -157,23 +161,30 @@ class _Builder:
     def among(self, values: Any, known: frozenset[str], what: str, where: str) -> tuple[str, ...]:
         values = values if isinstance(values, list) else [values]
         for value in values:
-            if value not in known:
+            if not isinstance(value, str) or value not in known:
                 raise self.wrong(where, f"unknown {what} {value!r}", f"known: {', '.join(sorted(known))}")
         return tuple(values)
 
     def capability(self, entry: Mapping[str, Any], where: str) -> str:
-        return self.among(entry["needs"], CAPABILITIES, "capability", where)[0] if "needs" in entry else ""
+        value = self.text(entry, "needs", where)
+        return self.among(value, CAPABILITIES, "capability", where)[0] if value else ""
 
     def operation(self, name: Any, where: str) -> str:
-        if name not in self.operations:
+        if not isinstance(name, str) or name not in self.operations:
             error = UnknownNameError("operation", str(name), self.operations)
             raise self.wrong(where, error.message, error.hint)
-        return cast("str", name)
+        return name
 
-    def names(self, raw: Any, where: str) -> tuple[str, ...]:
-        if not isinstance(raw or [], list):
-            raise self.wrong(where, f"after: expected a list of resources, got {raw!r}")
-        return tuple(raw or ())
+    def text(self, entry: Mapping[str, Any], key: str, where: str, default: str = "") -> str:
+        if not isinstance(value := entry.get(key, default), str):
+            raise self.wrong(where, f"{key}: expected a text, got {value!r}")
+        return value
+
+    def texts(self, entry: Mapping[str, Any], key: str, where: str) -> tuple[str, ...]:
+        value = entry.get(key, [])
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self.wrong(where, f"{key}: expected a list of texts, got {value!r}")
+        return tuple(value)
 
     def fixed_parameters(self, operation: str) -> Mapping[str, dict[str, Any]]:
         """What the contract leaves no choice about: required parameters that allow one value only."""
@@ -211,7 +222,9 @@ class _Builder:
                 where, f"path parameter {odd} {'has no value' if odd in wanted else 'does not exist'}"
             )
         raw_unknown = entry.get("unknown") or []
-        unknown = raw_unknown if isinstance(raw_unknown, Mapping) else dict.fromkeys(raw_unknown, "")
+        if not isinstance(raw_unknown, Mapping):
+            raw_unknown = dict.fromkeys(self.texts(entry, "unknown", where), "")
+        unknown = {name: self.text(raw_unknown, name, f"{where}: unknown") for name in raw_unknown}
         for parameter in unknown:
             if parameter not in path:
                 raise self.wrong(where, f"unknown: no path parameter {parameter}")
@@ -227,8 +240,8 @@ class _Builder:
                 raise self.wrong(where, f"bind: {location!r} is no location", "query:…, body:… or header:…")
         return Usage(
             operation=name,
-            resource=entry.get("resource") or "",
-            role=entry.get("role") or "",
+            resource=self.text(entry, "resource", where),
+            role=self.text(entry, "role", where),
             path=path,
             bind=tuple(bind.items()),
             canonical=self.template(written, name, where),
@@ -236,7 +249,7 @@ class _Builder:
             unknown=tuple(unknown),
             unknown_values={key: {"$unknown": prefix} for key, prefix in unknown.items()},
             needs=self.capability(entry, where),
-            after=self.names(entry.get("after"), where),
+            after=self.texts(entry, "after", where),
         )
 
     def resource(self, name: str, raw: Any, usages: Mapping[str, Usage]) -> Resource:
@@ -248,20 +261,22 @@ class _Builder:
         wait = find = None
         if "wait" in entry:
             keys = self.mapping(entry["wait"], f"{where}: wait", _WAIT_KEYS)
+            if not isinstance(within := keys.get("within_s", 60), int | float):
+                raise self.wrong(where, f"wait: within_s: expected seconds, got {within!r}")
             wait = Wait(
                 operation=self.operation(keys.get("operation"), f"{where}: wait"),
-                field=str(keys.get("field", "status")),
-                until=self.texts(keys.get("until"), f"{where}: wait: until"),
-                within_s=float(keys.get("within_s", 60)),
-                dead=self.texts(keys.get("dead", []), f"{where}: wait: dead"),
+                field=self.text(keys, "field", f"{where}: wait", "status"),
+                until=self.texts(keys, "until", f"{where}: wait"),
+                within_s=float(within),
+                dead=self.texts(keys, "dead", f"{where}: wait"),
             )
         if "find" in entry:
             keys = self.mapping(entry["find"], f"{where}: find", _FIND_KEYS)
             find = Find(
                 operation=self.operation(keys.get("operation"), f"{where}: find"),
-                items=str(keys.get("list", "data")),
-                id=str(keys.get("id", "id")),
-                match=str(keys.get("match", "")),
+                items=self.text(keys, "list", f"{where}: find", "data"),
+                id=self.text(keys, "id", f"{where}: find", "id"),
+                match=self.text(keys, "match", f"{where}: find"),
             )
         request = None
         if "request" in entry:
@@ -274,32 +289,27 @@ class _Builder:
         return Resource(
             name=name,
             create=entry.get("create"),
-            id=str(entry.get("id", "")),
+            id=self.text(entry, "id", where),
             id_from=entry.get("id_from"),
             delete=entry.get("delete"),
             wait=wait,
             request=request,
             find=find,
-            residue=entry.get("residue", ""),
-            goes_with=entry.get("goes_with"),
+            residue=self.text(entry, "residue", where),
+            goes_with=self.text(entry, "goes_with", where) or None,
             serial=bool(entry.get("serial", False)),
-            after=self.names(entry.get("after"), where),
-            variant_of=entry.get("variant_of"),
+            after=self.texts(entry, "after", where),
+            variant_of=self.text(entry, "variant_of", where) or None,
             stop=entry.get("stop"),
-            prefix=entry.get("prefix", ""),
+            prefix=self.text(entry, "prefix", where),
             needs=self.capability(entry, where),
             stop_path=self.mapping(entry.get("stop_path") or {}, f"{where}: stop_path"),
         )
 
-    def texts(self, raw: Any, where: str) -> tuple[str, ...]:
-        if not isinstance(raw, list) or not all(isinstance(one, str) for one in raw):
-            raise self.wrong(where, f"expected a list of texts, got {raw!r}")
-        return tuple(raw)
-
     # checking and joining
 
     def known(self, name: Any, resources: Mapping[str, Resource], where: str) -> Resource:
-        if name not in resources:
+        if not isinstance(name, str) or name not in resources:
             error = UnknownNameError("resource", str(name), resources)
             raise self.wrong(where, error.message, error.hint)
         return resources[name]
@@ -310,6 +320,8 @@ class _Builder:
                 raise self.wrong(where, f"unknown symbol {name}", f"known: {', '.join(sorted(SYMBOLS))}")
             if set(whole) - {name, "at"} or ("at" in whole and name != "$bind"):
                 raise self.wrong(where, f"{name} with {sorted(set(whole) - {name})}", 'only $bind takes "at"')
+            if "at" in whole and not isinstance(whole["at"], str):
+                raise self.wrong(where, f"at: expected a dotted pointer, got {whole['at']!r}")
             if name == "$bind" and not self.known(argument, resources, where).has_id:
                 raise self.wrong(where, f"resource {argument} has no id to bind")
             if name == "$model":

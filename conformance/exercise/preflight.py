@@ -6,11 +6,10 @@ import asyncio
 from collections.abc import Sequence
 
 from conformance.errors import PreflightError
+from conformance.exercise.outgoing import probe_of
 from conformance.exercise.plan import Plan
-from conformance.generation.canonical import canonical_case
-from conformance.generation.serialise import wire
-from conformance.model import Credential, Exchange, Operation, Purpose
-from conformance.target import Outgoing, Session
+from conformance.model import Exchange, Operation
+from conformance.target import Session
 
 PROBES = 4
 _REFUSALS = (401, 403)
@@ -41,19 +40,3 @@ async def _probe(plan: Plan, operations: Sequence[Operation]) -> list[Exchange]:
     async with session:
         sent = await asyncio.gather(*(session.send(probe_of(plan, one)) for one in operations))
     return [one.exchange for one in sent]
-
-
-def probe_of(plan: Plan, operation: Operation, item: str = "preflight") -> Outgoing:
-    """The request that asks whether the target is there."""
-    message = wire(canonical_case(plan.contract, plan.graph, operation.id))
-    return Outgoing(
-        operation=operation.id,
-        plane=operation.plane,
-        method=operation.method,
-        path=operation.path,
-        query=tuple(message.query),
-        headers=tuple(message.headers),
-        credential=Credential.OWNER,
-        purpose=Purpose.PREFLIGHT,
-        item=item,
-    )

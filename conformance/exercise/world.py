@@ -7,16 +7,15 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
-from urllib.parse import quote
 
 from conformance.contract.resources import Find, Resource, Wait, bound, unique_name
 from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, pick, substitute, unknown_id
+from conformance.exercise.outgoing import outgoing, probe_of
 from conformance.exercise.plan import Plan
-from conformance.exercise.preflight import probe_of
 from conformance.generation.canonical import canonical_case
-from conformance.generation.serialise import wire
+from conformance.generation.serialise import fill_path
 from conformance.model import NOT_SENT, Case, Credential, Exchange, Failure, Purpose
-from conformance.target import Ledger, Outgoing, Sent, Session
+from conformance.target import Ledger, Sent, Session
 
 POLL_FIRST_S = 0.02
 POLL_MOST_S = 2.0
@@ -110,27 +109,12 @@ class World:
     async def _exchange(self, case: Case) -> Sent:
         """Send a case whose symbols are all replaced."""
         operation = self.plan.contract.operation(case.operation)
-        message = wire(case)
-        outgoing = Outgoing(
-            operation=operation.id,
-            plane=operation.plane,
-            method=case.method or operation.method,
-            path=fill(operation.path, case.path),
-            query=tuple(message.query),
-            headers=tuple(message.headers),
-            content=message.content,
-            credential=case.credential,
-            purpose=case.purpose,
-            item=self.item,
-            case=case.id,
-            facts={"note": case.note} if case.note else {},
-            creates=self.plan.creates(case) is not None,
-        )
+        out = outgoing(self.plan, case, self.item, creates=self.plan.creates(case) is not None)
         upgrade = operation.websocket and case.method is None and case.credential is Credential.OWNER
         if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID):
-            sent = await self.session.websocket(outgoing)
+            sent = await self.session.websocket(out)
         else:
-            sent = await self.session.send(outgoing)
+            sent = await self.session.send(out)
         self.exchanges.append(sent.exchange)
         if sent.exchange.failure is Failure.TIMEOUT and self.plan.probe is not None:
             # Whether the rest of the target still answers decides what the silence means.
@@ -181,13 +165,9 @@ class World:
         if identifier is None and resource.has_id:
             return None
         made = Made(resource, str(identifier or ""), value, entry)
-        shadowed = self.made.get(resource.name)
-        self.made[resource.name] = made
         if resource.delete is not None:
-            operation = self.plan.contract.operation(resource.delete)
-            made.removal = fill(operation.path, substitute(dict(resource.delete_path), self._lookup))
-        if shadowed is not None:
-            self.made[resource.name] = shadowed
+            made.removal = self._path(made, resource.delete, resource.delete_path)
+        self.made.setdefault(resource.name, made)
         if resource.variant_of is not None:
             self.made.setdefault(resource.variant_of, made)
         self.order.append(made)
@@ -251,7 +231,7 @@ class World:
         operation = self.plan.contract.operation(case.operation)
         if operation.method != "DELETE" or case.method is not None or not _success(exchange):
             return
-        path = fill(operation.path, bind(case, self._lookup).path)
+        path = fill_path(operation.path, bind(case, self._lookup).path)
         for made in self.order:
             if made.removal == path and not made.removed:
                 made.removed = True
@@ -265,7 +245,9 @@ class World:
             if made.removed:
                 continue
             if made.resource.stop is not None and made.resource.goes_with is None:
-                await self._ask(made.resource.stop, self._concrete(made, made.resource.stop_path), made)
+                await self._ask(
+                    made.resource.stop, self._path(made, made.resource.stop, made.resource.stop_path), made
+                )
             if made.resource.goes_with in removed:
                 gone_with.add(made.entry)
             elif made.removal is not None and made.resource.delete is not None:
@@ -278,14 +260,16 @@ class World:
             if made.entry in gone_with:
                 self.ledger.removed(made.entry, f"with its {made.resource.goes_with}")
 
-    def _concrete(self, made: Made, path: Mapping[str, Any]) -> Mapping[str, Any]:
-        shadowed = self.made.get(made.resource.name)
+    def _path(self, made: Made, operation: str, values: Mapping[str, Any]) -> str:
+        """The path of an operation on this very resource, also when another of its kind came first."""
+        first = self.made.get(made.resource.name)
         self.made[made.resource.name] = made
         try:
-            return dict(substitute(dict(path), self._lookup))
+            template = self.plan.contract.operation(operation).path
+            return fill_path(template, substitute(dict(values), self._lookup))
         finally:
-            if shadowed is not None:
-                self.made[made.resource.name] = shadowed
+            if first is not None:
+                self.made[made.resource.name] = first
 
     async def _remove(self, made: Made, operation: str, path: str) -> None:
         last = "not answered"
@@ -303,24 +287,18 @@ class World:
             await asyncio.sleep(POLL_FIRST_S * 4**attempt)
         self.ledger.left(made.entry, f"{operation}: {last}")
 
-    async def _ask(self, name: str, path: str | Mapping[str, Any], made: Made) -> Exchange:
+    async def _ask(self, name: str, path: str, made: Made) -> Exchange:
         """A request of the clean-up: no body, headers as its operation requires."""
-        operation = self.plan.contract.operation(name)
-        message = wire(
-            replace(canonical_case(self.plan.contract, self.plan.graph, name), body=None, has_body=False)
-        )
-        outgoing = Outgoing(
-            operation=name,
-            plane=operation.plane,
-            method=operation.method,
-            path=path if isinstance(path, str) else fill(operation.path, path),
-            headers=tuple(message.headers),
-            credential=Credential.OWNER,
+        case = canonical_case(self.plan.contract, self.plan.graph, name)
+        bare = replace(
+            case,
+            id=f"{name}:cleanup:{made.resource.name}",
             purpose=Purpose.CLEANUP,
-            item=self.item,
-            case=f"{name}:cleanup:{made.resource.name}",
+            query=(),
+            body=None,
+            has_body=False,
         )
-        sent = await self.session.send(outgoing)
+        sent = await self.session.send(outgoing(self.plan, bare, self.item, path=path))
         self.exchanges.append(sent.exchange)
         return sent.exchange
 
@@ -361,14 +339,6 @@ class World:
         if name == "$epoch":
             return self.plan.epoch() + int(argument)
         return unknown_id(argument, f"{self.plan.seed}")
-
-
-def fill(template: str, values: Mapping[str, Any]) -> str:
-    """The path with its parameters percent-encoded into it; KeyError names a missing one."""
-    out = template
-    for name, value in values.items():
-        out = out.replace("{" + name + "}", quote(str(value), safe=""))
-    return out
 
 
 def _json(sent: Sent) -> Any:

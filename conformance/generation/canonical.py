@@ -114,13 +114,7 @@ def least(schema: Mapping[str, Any], depth: int = 0) -> Any:
         return least({**joined, **{key: value for key, value in schema.items() if key != "allOf"}}, depth + 1)
     kind = schema.get("type", "object" if "properties" in schema else "string")
     if kind == "object":
-        return {
-            name: {"$model": "chat"}
-            if name == "model" and "enum" not in one and one.get("type", "string") == "string"
-            else least(one, depth + 1)
-            for name in schema.get("required", ())
-            if (one := schema.get("properties", {}).get(name, {})) is not None
-        }
+        return _least_object(schema, depth)
     if kind == "array":
         return [least(schema.get("items", {}), depth + 1)] * int(schema.get("minItems", 0))
     if kind in ("integer", "number"):
@@ -128,6 +122,20 @@ def least(schema: Mapping[str, Any], depth: int = 0) -> Any:
     if kind == "boolean":
         return False
     return _least_text(schema)
+
+
+def _least_object(schema: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    properties = schema.get("properties", {})
+    names = list(schema.get("required", ()))
+    spare = [name for name in properties if name not in names]
+    names += spare[: max(0, int(schema.get("minProperties", 0)) - len(names))]
+    return {name: _least_property(name, properties.get(name, {}), depth) for name in names}
+
+
+def _least_property(name: str, schema: Mapping[str, Any], depth: int) -> Any:
+    if name == "model" and "enum" not in schema and schema.get("type", "string") == "string":
+        return {"$model": "chat"}
+    return least(schema, depth + 1)
 
 
 def _least_number(schema: Mapping[str, Any]) -> int | float:

@@ -20,7 +20,7 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--fault", action="append", default=[], metavar="NAME[@OPERATION]")
     out.add_argument("--list-faults", action="store_true", help="print every fault and end")
     out.add_argument("--latency", type=float, default=0.0, metavar="SECONDS")
-    out.add_argument("--speed", type=float, default=1.0, help="pace of timed work; 0 is immediate")
+    out.add_argument("--speed", type=float, default=1.0, help="stretches timed work; 0 is immediate")
     out.add_argument("--seed", type=int, default=None, help="fix keys and seeded records")
     out.add_argument("--contract", type=Path, default=None, help="a compiled contract (JSON)")
     out.add_argument("--as-provider", action="store_true", help="act as the model provider behind a gateway")

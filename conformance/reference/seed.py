@@ -10,17 +10,7 @@ from typing import Any
 
 from .core import ApiKey, Gateway, Record, Tenant, new_uuid
 
-CAPABILITIES = (
-    "streaming",
-    "realtime",
-    "uploads",
-    "function-tools",
-    "files",
-    "fine-tuning",
-    "batches",
-    "vector-stores",
-    "admin",
-)
+CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools")
 MODELS = {
     "chat": "reference-chat",
     "completion": "reference-instruct",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from .admin.traffic import record_traffic
+from .admin.traffic import key_id, record_traffic
 from .core import Call, Record, new_uuid
 from .pricing import cost_of
 from .validation import parse_json
@@ -32,7 +32,7 @@ def finish(
             "latency_ms": round((time.perf_counter() - started) * 1000, 3),
             "virtual_key": call.headers.get("x-portkey-virtual-key"),
             "config": call.headers.get("x-portkey-config"),
-            "api_key_id": call.key.name,
+            "api_key_id": key_id(call.key),
             "metadata": _metadata(call),
             "request": call.body if isinstance(call.body, dict) and not _holds_files(call.body) else {},
             "response": body if isinstance(body, dict) else {},

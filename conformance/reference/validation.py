@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -21,16 +22,30 @@ ROOT = "urn:contract"
 MAX_DEPTH = 100  # of a JSON body; deeper is an honest 400
 
 
+def _specs(name: str) -> list[Path]:
+    """Where a contract's files may be: inside the installed package, or beside it in a checkout."""
+    here = Path(__file__).resolve().parent.parent
+    return [here / "specs" / name, here.parent / "specs" / name]
+
+
 def load_document(path: Path | None = None, name: str = "portkey") -> Record:
     """The compiled contract as a plain OpenAPI 3.0 document. Raises FileNotFoundError."""
-    here = Path(__file__).resolve().parent.parent
-    tail = Path(name) / "compiled" / "strict.json"
-    candidates = [path] if path else [here / "specs" / tail, here.parent / "specs" / tail]
+    candidates = [path] if path else [folder / "compiled" / "strict.json" for folder in _specs(name)]
     for candidate in candidates:
         if candidate.is_file():
             document: Record = json.loads(candidate.read_bytes())
             return document
     raise FileNotFoundError(f"no compiled contract at {' or '.join(str(one) for one in candidates)}")
+
+
+def load_planes(name: str = "portkey") -> Record:
+    """Plane → path prefixes, and the default plane, as the contract's settings say; empty without them."""
+    for folder in _specs(name):
+        settings = folder / "contract.toml"
+        if settings.is_file():
+            planes: Record = tomllib.loads(settings.read_text(encoding="utf-8")).get("planes", {})
+            return planes
+    return {}
 
 
 def to_json_schema(node: Any) -> Any:
@@ -352,8 +367,9 @@ def plain_form(value: Any) -> Any:
 class Router:
     """Paths → endpoints; a literal segment wins over a parameter."""
 
-    def __init__(self, document: Record) -> None:
+    def __init__(self, document: Record, planes: Record | None = None) -> None:
         self.schemas = Schemas(document)
+        self._planes = load_planes() if planes is None else planes
         self.endpoints: dict[str, Endpoint] = {}
         self._tree: Record = {}
         for path, item in document["paths"].items():
@@ -374,15 +390,12 @@ class Router:
             merged[one["in"], one["name"]] = Parameter(
                 one["name"], one["in"], bool(one.get("required")), schema, self.schemas, media is not None
             )
-        public = security == []
-        provider = any("Provider-Auth" in alternative for alternative in security)
-        inference = path.endswith(("/completions", "/render")) or definition.get("tags") == ["Models"]
         endpoint = Endpoint(
             operation=definition["operationId"],
             method=method.upper(),
             path=base + path,
-            plane="public" if public else "data" if provider or inference else "control",
-            public=public,
+            plane=self._plane(path),
+            public=security == [],
             definition=definition,
             parameters=list(merged.values()),
             schemas=self.schemas,
@@ -393,6 +406,15 @@ class Router:
         for segment in endpoint.segments:
             node = node.setdefault("{}" if segment.startswith("{") else segment, {})
         node.setdefault("//", {})[endpoint.method] = endpoint
+
+    def _plane(self, path: str) -> str:
+        """The plane with the longest prefix of the path."""
+        plane, longest = str(self._planes.get("default", "data")), 0
+        for name, prefixes in self._planes.items():
+            for prefix in prefixes if isinstance(prefixes, list) else ():
+                if len(prefix) > longest and (path == prefix or path.startswith(prefix + "/")):
+                    plane, longest = name, len(prefix)
+        return plane
 
     def find(self, segments: list[str]) -> Mapping[str, Endpoint] | None:
         """Method → endpoint of the path with these decoded segments, or None."""

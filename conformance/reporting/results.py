@@ -276,7 +276,10 @@ def verdict_of(execution: Execution) -> Outcome:
         reason = f"{_many(len(unreached), 'claimed operation')} never answered with a validated 2xx{why}"
         return Outcome("inconclusive", 3, reason)
     passed = sum(one.verdict is Verdict.PASS for one in must)
-    return Outcome("conformant", 0, f"every applicable MUST holds: {_many(passed, 'unit')} passed")
+    reason = f"every applicable MUST holds: {_many(passed, 'unit')} passed"
+    if execution.out_of_scope:  # said aloud: the word speaks of the claimed scope only
+        reason += f", {_many(len(execution.out_of_scope), 'operation')} out of scope"
+    return Outcome("conformant", 0, reason)
 
 
 def _most_common(reasons: Iterable[str]) -> str:

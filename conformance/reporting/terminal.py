@@ -144,6 +144,8 @@ def _group_table(card: Card) -> Table:
     ):
         table.add_column(head, foot, justify="right", no_wrap=True)
     for group in card["groups"]:
+        if not group["list"] and not group["findings"]:
+            continue  # nothing of it is claimed; the totals count what is out of scope
         mine = group["counts"]
         bad, unsure = mine["fail"] + mine["error"], mine["inconclusive"]
         reached = group["operations"]

@@ -93,8 +93,8 @@ class Target:
     headers: Mapping[str, Secret] = field(default_factory=dict)
     secret_headers: frozenset[str] = frozenset()  # those of ``headers`` whose values are secret
     models: Mapping[str, str] = field(default_factory=dict)
-    given: Mapping[str, str] = field(default_factory=dict)
-    given_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # several of a kind
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)  # may hold secrets
+    given_lists: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)  # several of a kind
     secret_given: frozenset[str] = frozenset()
     profile: str = "all"
     capabilities: frozenset[str] = frozenset()

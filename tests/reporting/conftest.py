@@ -136,7 +136,8 @@ def execution(
     catalogue = requirements()
     universe = [(one.id, op.id) for op in scope for one in catalogue if one.kind is not Kind.SUITE]
     level = {one.id: one.level for one in catalogue}
-    results, exchanges = [], []
+    results: list[Result] = []
+    exchanges: list[Exchange] = []
     for requirement, op in universe:
         roll = dice.random()
         id_ = f"x{len(exchanges):05d}"

@@ -254,14 +254,8 @@ _PROBE = """<!doctype html><body style="margin:0">
   document.getElementById("out").textContent = JSON.stringify([over, wide.slice(0, 5), heads]);
 }};</script>"""
 _QUIET = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
+    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
 ]
 
 

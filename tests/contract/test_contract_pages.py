@@ -1,11 +1,52 @@
-"""Compare two OpenAPI documents where the first one speaks."""
+"""The two other documentation pages, held against the big document."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import pytest
+
+from conformance.contract import load_contract, validators
+from conformance.contract.importer import parse
+from conformance.contract.loader import specs_root
 from conformance.contract.operations import local
+
+FOLDER = specs_root() / "portkey"
+PAGES = ("create-thread-and-run", "list-runs")
+
+
+def read(name: str) -> Any:
+    return parse((FOLDER / name).read_text(encoding="utf-8"), source=name)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_difference_of_a_page_is_named(page: str) -> None:
+    """A page may not drift from the document, nor the document from it, without the table saying so."""
+    expected = read("pages/differences.yaml")[page]
+    assert differences(read(f"pages/{page}.yaml"), read("openapi.yaml")) == expected
+
+
+def test_a_changed_page_shows_as_a_difference() -> None:
+    """The comparison itself must see a changed bound deep inside a referenced schema."""
+    page, big = read("pages/list-runs.yaml"), read("openapi.yaml")
+    page["components"]["schemas"]["RunObject"]["properties"]["status"]["enum"].remove("expired")
+    expected = read("pages/differences.yaml")["list-runs"]
+    (new,) = set(differences(page, big)) - set(expected)
+    assert new.endswith("properties/status/enum")
+
+
+def test_the_example_of_a_page_is_valid_by_the_compiled_contract() -> None:
+    """An erratum must not refuse what a page of the vendor shows."""
+    page = read("pages/list-runs.yaml")
+    media = page["paths"]["/threads/{thread_id}/runs"]["get"]["responses"]["200"]["content"][
+        "application/json"
+    ]
+    rule = validators(load_contract()).response("listRuns", 200)
+    assert rule is not None
+    validator = rule.media["application/json"]
+    assert validator is not None
+    assert validator.problems(media["example"]) == []
 
 
 def differences(page: Mapping[str, Any], big: Mapping[str, Any]) -> dict[str, str]:
@@ -26,7 +67,16 @@ def differences(page: Mapping[str, Any], big: Mapping[str, Any]) -> dict[str, st
                         _compare(operation[part], other.get(part), f"{where} {part}", page, big, frozenset())
                     )
         if "servers" in item:
-            found.update(_compare(item["servers"], big["paths"][path].get("servers"), f"{path} servers", page, big, frozenset()))
+            found.update(
+                _compare(
+                    item["servers"],
+                    big["paths"][path].get("servers"),
+                    f"{path} servers",
+                    page,
+                    big,
+                    frozenset(),
+                )
+            )
     for part in ("servers", "security", "tags"):
         if part in page:
             found.update(_compare(page[part], big.get(part), part, page, big, frozenset()))
