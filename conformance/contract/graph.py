@@ -9,6 +9,19 @@ from typing import Any
 
 from conformance.errors import UnknownNameError
 
+MODEL_ROLES = frozenset({"chat", "embedding", "image", "speech", "transcription", "moderation"})
+FILE_KINDS = frozenset({"wav", "png", "jsonl-batch", "jsonl-finetune", "txt"})
+SYMBOLS = frozenset({"$bind", "$model", "$given", "$unique", "$time", "$epoch", "$file", "$unknown"})
+ROLES = frozenset(
+    {"create", "read", "list", "update", "delete", "action", "inference", "query", "download"}
+    | {"bulk-update", "bulk-delete"}
+)
+FLAGS = frozenset(
+    {"cost", "streaming", "websocket", "upload", "destructive", "side-effect", "async", "smoke-safe"}
+    | {"serial", "once", "tenant-wide"}
+)
+CAPABILITIES = frozenset({"realtime", "uploads", "function-tools", "streaming"})
+
 
 @dataclass(frozen=True, slots=True)
 class RequestTemplate:

@@ -123,8 +123,14 @@ def dump(document: Mapping[str, Any]) -> str:
 
 
 class _Plain(yaml.CSafeDumper):
+    """Writes no aliases, and quotes whatever YAML 1.1 or 1.2 would read as more than text."""
+
     def ignore_aliases(self, data: Any) -> bool:
         return True
+
+
+for _tag, (_pattern, _first) in _YAML_12.items():
+    _Plain.add_implicit_resolver(_tag, re.compile(_pattern), ["" if c == "\0" else c for c in _first])
 
 
 def operations_of(document: Mapping[str, Any]) -> Iterator[tuple[str, str, dict[str, Any], dict[str, Any]]]:

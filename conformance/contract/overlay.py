@@ -59,7 +59,7 @@ def overlay_from(document: Any, *, source: str) -> Overlay:
 
 
 def apply_overlay(document: Mapping[str, Any], overlay: Overlay) -> dict[str, Any]:
-    """Return a changed copy of ``document``; OverlayError when an action selects nothing.
+    """Return a changed copy of ``document``; OverlayError when an action selects or changes nothing.
 
     Actions apply in their order. An update merges objects key by key, and appends to arrays; the
     items of a list update are appended one by one.
@@ -109,6 +109,7 @@ def _apply(document: dict[str, Any], action: Action) -> None:
             parent = _at(document, location[:-1])
             del parent[location[-1]]
         return
+    changed = False
     for location in locations:
         value = _at(document, location)
         if not isinstance(value, dict | list):
@@ -119,7 +120,13 @@ def _apply(document: dict[str, Any], action: Action) -> None:
             )
         if isinstance(value, dict) and not isinstance(action.update, dict):
             raise OverlayError(action.index, action.target, "only an object merges into an object")
+        before = copy.copy(value) if isinstance(value, list) else copy.deepcopy(value)
         _merge(value, copy.deepcopy(action.update))
+        changed = changed or value != before
+    if not changed:
+        raise OverlayError(
+            action.index, action.target, "changes nothing", hint="the document says so already: the erratum is stale"
+        )
 
 
 def _at(document: Any, location: tuple[int | str, ...]) -> Any:

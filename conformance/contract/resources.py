@@ -17,6 +17,12 @@ from typing import Any, cast
 import yaml
 
 from conformance.contract.graph import (
+    CAPABILITIES,
+    FILE_KINDS,
+    FLAGS,
+    MODEL_ROLES,
+    ROLES,
+    SYMBOLS,
     Find,
     Graph,
     RequestTemplate,
@@ -54,18 +60,6 @@ __all__ = [
     "unique_name",
 ]
 
-MODEL_ROLES = frozenset({"chat", "embedding", "image", "speech", "transcription", "moderation"})
-FILE_KINDS = frozenset({"wav", "png", "jsonl-batch", "jsonl-finetune", "txt"})
-SYMBOLS = frozenset({"$bind", "$model", "$given", "$unique", "$time", "$epoch", "$file", "$unknown"})
-ROLES = frozenset(
-    {"create", "read", "list", "update", "delete", "action", "inference", "query", "download"}
-    | {"bulk-update", "bulk-delete"}
-)
-FLAGS = frozenset(
-    {"cost", "streaming", "websocket", "upload", "destructive", "side-effect", "async", "smoke-safe"}
-    | {"serial", "once", "tenant-wide"}
-)
-CAPABILITIES = frozenset({"realtime", "uploads", "function-tools", "streaming"})
 _REQUEST_KEYS = {"query", "headers", "body", "media_type"}
 _USAGE_KEYS = {"resource", "role", "flags", "needs", "path", "unknown", "after", "bind"} | _REQUEST_KEYS
 _RESOURCE_KEYS = {

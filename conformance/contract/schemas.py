@@ -74,19 +74,16 @@ class Validator:
         return found or self._brief(value)
 
     def _brief(self, value: Any) -> list[Problem]:
-        """The deciding engine's own account, for values too large or too odd to explain well."""
+        """The deciding engine's first reason, for values too large or too odd to explain well."""
         try:
-            errors = list(islice(self._compiled.iter_errors(value), MAX_PROBLEMS))
+            self._compiled.validate(value)
+        except jsonschema_rs.ValidationError as error:
+            pointer = "".join(f"/{_escape(part)}" for part in error.instance_path)
+            keyword = str(error.schema_path[-1]) if error.schema_path else "schema"
+            return [Problem(pointer, keyword, _one_line(error.message))]
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             return [Problem("", "json", _one_line(f"cannot be read: {error}"))]
-        return [
-            Problem(
-                "".join(f"/{part}" for part in error.instance_path),
-                str(error.schema_path[-1]) if error.schema_path else "schema",
-                _one_line(error.message),
-            )
-            for error in errors
-        ] or [Problem("", "schema", "is not valid by its schema")]
+        return [Problem("", "schema", "is not valid by its schema")]
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,8 +311,12 @@ def _accepted(accepts: Callable[[str], bool], value: object) -> bool:
 
 
 def _problem(error: Any) -> Problem:
-    pointer = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in error.absolute_path)
+    pointer = "".join(f"/{_escape(part)}" for part in error.absolute_path)
     return Problem(pointer, str(error.validator), _one_line(error.message))
+
+
+def _escape(part: Any) -> str:
+    return str(part).replace("~", "~0").replace("/", "~1")
 
 
 def _one_line(text: str) -> str:

@@ -9,7 +9,7 @@ from .seed import MODELS
 
 BORN = 1_700_000_000  # the gateway's own models
 BASE = ("gpt-4o", "gpt-4o-mini", "dall-e-2", "dall-e-3", "whisper-1", "tts-1")
-DISPOSABLE = 64  # models that a client may delete, seeded
+DISPOSABLE = 8  # models that a client may delete, seeded
 
 
 def _model(name: str, created: int, owner: str) -> Record:

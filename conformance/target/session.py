@@ -72,7 +72,7 @@ class Sent:
     """The exchange as recorded (redacted) and, in memory only, the body as it came, for its ids."""
 
     exchange: Exchange
-    raw: bytes = b""
+    raw: bytes = field(default=b"", repr=False)
 
     @property
     def ok(self) -> bool:
@@ -180,8 +180,8 @@ class Session:
         await self._transport.aclose()
 
     def now(self) -> float:
-        """Seconds since the execution began."""
-        return time.monotonic() - self._started
+        """Seconds since the execution began, as precise as evidence stores them."""
+        return round(time.monotonic() - self._started, 6)
 
     async def send(self, out: Outgoing) -> Sent:
         """Send one request and return what came of it; a throttled one is sent again in time."""
@@ -400,7 +400,7 @@ class Session:
             assert isinstance(response.stream, httpx.AsyncByteStream)
             async for chunk in response.stream:
                 if events and chunk:
-                    outcome.facts.setdefault("first_byte", round(self.now(), 6))
+                    outcome.facts.setdefault("first_byte", self.now())
                     chunks += 1
                 body.feed(chunk)
             if events:

@@ -104,7 +104,7 @@ def test_a_file_over_the_limit_is_refused(tmp_path: Path) -> None:
 
 def test_a_missing_and_a_binary_file_are_refused(tmp_path: Path) -> None:
     """What cannot be read as text must be refused with its name, not with a traceback."""
-    with pytest.raises(ImportRefusedError, match="none.yaml: cannot be read"):
+    with pytest.raises(ImportRefusedError, match=r"none\.yaml: cannot be read"):
         import_file(tmp_path / "none.yaml")
     (tmp_path / "wav.yaml").write_bytes(b"\xff\xfeRIFF")
     with pytest.raises(ImportRefusedError, match="not UTF-8"):
@@ -192,7 +192,8 @@ def test_a_response_keeps_a_description_that_is_no_prose() -> None:
 
 def test_dates_stay_text() -> None:
     """An unquoted date, `no` and a sexagesimal number must stay the strings they are in JSON."""
-    text = "a: 2024-07-30T13:27:29.000Z\nb: 2024-07-30\nc: no\nd: 12:30:45\ne: 0x1F\nf: 1e3\ng: true\nh: ~\ni: 007\n"
+    text = "a: 2024-07-30T13:27:29.000Z\nb: 2024-07-30\nc: no\nd: 12:30:45\n"
+    text += "e: 0x1F\nf: 1e3\ng: true\nh: ~\ni: 007\n"
     assert parse(text, source="t") == {
         "a": "2024-07-30T13:27:29.000Z",
         "b": "2024-07-30",

@@ -45,6 +45,7 @@ def test_remove_takes_every_matching_item_of_a_list() -> None:
 BROKEN = {
     "unmatched": ({"target": "$.nothing", "description": "why", "remove": True}, "selects nothing"),
     "unmatched-filter": ({"target": "$.l[?@ == 9]", "description": "why", "remove": True}, "selects nothing"),
+    "stale": ({"target": "$", "description": "why", "update": {"k": 1}}, "changes nothing"),
     "no-reason": ({"target": "$.l", "remove": True}, "has no reason"),
     "blank-reason": ({"target": "$.l", "description": " ", "remove": True}, "has no reason"),
     "no-target": ({"description": "why", "remove": True}, "needs a `target`"),

@@ -459,7 +459,7 @@ def test_a_broken_file_is_refused_with_its_place(
     assert "\n" not in str(caught.value)
 
 
-ODD = (
+ODD: tuple[Any, ...] = (
     None,
     7,
     "odd",

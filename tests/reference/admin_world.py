@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from functools import cache
 from typing import Any
 
 import jsonschema_rs
 from schema_help import converted, document, operations, registry
 from world import World
+
+from conformance.reference.admin.people import givens
+from conformance.reference.admin.traffic import record_traffic
 
 Body = dict[str, Any]
 EMAIL = "ada@example.com"
@@ -29,10 +33,8 @@ class AdminWorld(World):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        tenant = self.gateway.keys[self.credentials["owner"]["x-portkey-api-key"]].tenant
-        from conformance.reference.admin.people import givens
-
-        self.given = givens(tenant)
+        self.tenant = self.gateway.keys[self.credentials["owner"]["x-portkey-api-key"]].tenant
+        self.given = givens(self.tenant)
 
     def ok(self, operation: str, body: Any = None, query: Body | None = None, **path: str) -> Any:
         """The JSON of an answer that must be 200."""
@@ -53,6 +55,15 @@ class AdminWorld(World):
             answer = response.json()
             assert answer.get("error") or answer["data"]["message"]
         return response.status_code
+
+    def call(self, **facts: Any) -> None:
+        """Record one inference call of the owner's organisation."""
+        record_traffic(self.tenant, {"model": "m", **facts})
+
+
+def stamp(offset: float) -> str:
+    """A time so many seconds from now, as the contract writes it."""
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + offset))
 
 
 def fresh(prefix: str) -> str:

@@ -1,13 +1,12 @@
-"""What the control plane promises beyond storing: versions, secrets, members, exports, usage, audit."""
+"""What the control plane promises beyond storing: versions, secrets, exports, usage, audit."""
 
 from __future__ import annotations
 
-import time
 from typing import Any
 
 import pytest
-from admin_families import AWS, LIMITS, POLICY, PROMPT, collection, integration, mcp_integration
-from admin_world import AdminWorld, Body, fresh
+from admin_families import AWS, LIMITS, POLICY, PROMPT, collection, integration
+from admin_world import AdminWorld, Body, fresh, stamp
 
 from conformance.reference.admin import exported
 
@@ -195,113 +194,6 @@ def test_workspace_access_is_read_back(world: AdminWorld) -> None:
     assert world.ok("getIntegrationsSlug", slug=slug)["global_workspace_access_settings"] == {"enabled": True}
 
 
-def test_members_are_seen_from_both_sides(world: AdminWorld) -> None:
-    """A member is in the workspace and the workspace in the user; a removed one is in neither."""
-    place = world.ok("postAdminWorkspaces", {"name": "team"})["id"]
-    user = world.given["user"]
-    world.ok(
-        "postAdminWorkspacesWorkspaceIdUsers", {"users": [{"id": user, "role": "admin"}]}, workspaceId=place
-    )
-    world.ok("putAdminWorkspacesWorkspaceIdUsersUserId", {"role": "manager"}, workspaceId=place, userId=user)
-    [member] = world.ok("getAdminWorkspacesWorkspaceId", workspaceId=place)["users"]
-    assert (member["id"], member["role"]) == (user, "manager")
-    assert place in world.ok("getAdminUsersUserId", userId=user)["workspace_ids"]
-    world.ok("deleteAdminWorkspacesWorkspaceIdUsersUserId", workspaceId=place, userId=user)
-    assert world.status("getAdminWorkspacesWorkspaceIdUsersUserId", workspaceId=place, userId=user) == 404
-    assert place not in world.ok("getAdminUsersUserId", userId=user)["workspace_ids"]
-
-
-def test_a_removed_user_is_gone_and_the_owner_stays(world: AdminWorld) -> None:
-    """404 afterwards; the owner can be neither removed nor demoted."""
-    world.ok("putAdminUsersUserId", {"role": "admin"}, userId=world.given["user"])
-    assert world.ok("getAdminUsersUserId", userId=world.given["user"])["role"] == "admin"
-    world.ok("deleteAdminUsersUserId", userId=world.given["disposable_user"])
-    assert world.status("getAdminUsersUserId", userId=world.given["disposable_user"]) == 404
-    assert world.status("deleteAdminUsersUserId", userId=world.given["owner"]) == 400
-    assert world.status("putAdminUsersUserId", {"role": "member"}, userId=world.given["owner"]) == 400
-
-
-def test_an_invite_is_pending_and_can_be_sent_again(world: AdminWorld) -> None:
-    """It expires after it was made, was not accepted, and stays pending when sent again."""
-    body = {"email": "new@example.com", "role": "member", "workspaces": []}
-    invite = world.ok("Invites_create", body)["id"]
-    assert world.ok("postAdminUsersInvitesInviteIdResend", inviteId=invite)["inviteLink"]
-    seen = world.ok("getAdminUsersInvitesInviteId", inviteId=invite)
-    assert seen["status"] == "pending"
-    assert seen["expires_at"] > seen["created_at"]
-    assert "accepted_at" not in seen
-    unknown = {**body, "workspaces": [{"id": "nowhere", "role": "member"}]}
-    assert world.status("Invites_create", unknown) == 404
-
-
-def test_mcp_capabilities_add_up_and_are_switched(world: AdminWorld) -> None:
-    """Counts agree with the list; what an integration switches off its servers cannot switch on."""
-    parent = mcp_integration(world)
-    server = world.ok("McpServers_create", {"name": "s", "mcp_integration_id": parent})["id"]
-    switch = {"capabilities": [{"name": "echo", "type": "tool", "enabled": False}]}
-    world.ok("McpIntegrationCapabilities_bulkUpdate", switch, mcpIntegrationId=parent)
-    answer = world.ok("McpServerCapabilities_list", mcpServerId=server)
-    assert (
-        sum(count["total"] for count in answer["counts"].values()) == answer["total"] == len(answer["data"])
-    )
-    [echo] = [one for one in answer["data"] if one["name"] == "echo"]
-    assert (echo["enabled"], echo["integration_enabled"]) == (False, False)
-    switch["capabilities"][0]["enabled"] = True
-    assert world.status("McpServerCapabilities_bulkUpdate", switch, mcpServerId=server) == 400
-    page = world.ok("McpServerCapabilities_list", query={"page_size": 2, "page": 2}, mcpServerId=server)
-    assert (len(page["data"]), page["has_more"]) == (2, True)
-
-
-def test_mcp_access_of_workspaces_and_users(world: AdminWorld) -> None:
-    """Flags are read back in the shape the version asks for; users without an override follow the default."""
-    parent, home = mcp_integration(world), world.given["workspace"]
-    server = world.ok("McpServers_create", {"name": "s", "mcp_integration_id": parent})["id"]
-    access = {"workspaces": [{"id": home, "enabled": True}]}
-    world.ok("McpIntegrationWorkspaces_bulkUpdate", access, mcpIntegrationId=parent)
-    plain = world.ok("McpIntegrationWorkspaces_list", mcpIntegrationId=parent)["workspaces"]
-    paged = world.ok("McpIntegrationWorkspaces_list", query={"version": "2"}, mcpIntegrationId=parent)
-    assert plain == paged["data"]
-    assert paged["data"][0]["enabled"] is True
-    users = {
-        "user_access": [{"user_id": world.given["user"], "enabled": True}],
-        "default_user_access": "deny",
-    }
-    world.ok("McpServerUserAccess_bulkUpdate", users, mcpServerId=server)
-    seen = world.ok("McpServerUserAccess_list", mcpServerId=server)
-    assert seen["default_user_access"] == "deny"
-    assert {one["user_id"] for one in seen["data"] if one["enabled"]} == {world.given["user"]}
-    assert all(one["enabled"] == one["has_override"] for one in seen["data"])
-
-
-def test_a_new_api_key_opens_the_gateway_until_it_is_deleted(world: AdminWorld) -> None:
-    """Its value is shown once; afterwards it is masked, and 401 once the key is gone."""
-    path = {"type": "workspace", "sub-type": "service"}
-    made = world.ok("postApiKeysTypeSubType", {"name": "k", "scopes": ["logs.view"]}, **path)
-    assert made["key"] not in str([world.ok("getApiKeysId", id=made["id"]), world.ok("getApiKeys")])
-    world.credentials["made"] = {"x-portkey-api-key": made["key"]}
-    world.who = "made"
-    assert world.status("listLabels") == 200
-    assert world.status("createLabel", {"name": fresh("no")}) == 403
-    world.who = "owner"
-    world.ok("deleteApiKeysId", id=made["id"])
-    world.who = "made"
-    assert world.status("listLabels") == 401
-
-
-def test_impossible_api_keys_are_refused(world: AdminWorld) -> None:
-    """A user's key needs its user; organisations have service keys only."""
-    body = {"name": "k", "scopes": []}
-    workspace, organisation = (
-        {"type": "workspace", "sub-type": "user"},
-        {"type": "organisation", "sub-type": "user"},
-    )
-    assert world.status("postApiKeysTypeSubType", body, **workspace) == 400
-    assert (
-        world.status("postApiKeysTypeSubType", {**body, "user_id": world.given["user"]}, **organisation)
-        == 400
-    )
-
-
 def test_an_archived_policy_is_only_seen_when_asked_for(world: AdminWorld) -> None:
     """Deleting archives: the default list omits it, the archived one shows it; its threshold stays below."""
     body = {**POLICY, "type": "cost", "credit_limit": 10, "alert_threshold": 10}
@@ -327,7 +219,7 @@ def test_metered_calls_fill_a_policy_until_it_is_reset(world: AdminWorld) -> Non
     }
     policy = {"policyUsageLimitsId": world.ok("createUsageLimitsPolicy", body)["id"]}
     for team, tokens in (("red", 30), ("blue", 99), ("red", 25)):
-        call(world, metadata={"team": team}, prompt_tokens=tokens)
+        world.call(metadata={"team": team}, prompt_tokens=tokens)
     [entity] = world.ok("listUsageLimitsPolicyEntities", **policy)["data"]
     assert (entity["value_key"], entity["current_usage"]) == ("red", 55)
     seen = world.ok("getUsageLimitsPolicy", query={"include_usage": True}, **policy)
@@ -336,13 +228,6 @@ def test_metered_calls_fill_a_policy_until_it_is_reset(world: AdminWorld) -> Non
     world.ok("resetUsageLimitsPolicyEntity", {}, entityId=entity["id"], **policy)
     assert world.ok("listUsageLimitsPolicyEntities", **policy)["data"][0]["current_usage"] == 0
     assert world.status("resetUsageLimitsPolicyEntity", {}, entityId="none", **policy) == 404
-
-
-def call(world: AdminWorld, **facts: Any) -> None:
-    from conformance.reference.admin import record_traffic
-
-    tenant = world.gateway.keys[world.credentials["owner"]["x-portkey-api-key"]].tenant
-    record_traffic(tenant, {"model": "m", **facts})
 
 
 def test_a_secret_reference_in_use_stays(world: AdminWorld) -> None:
@@ -383,8 +268,8 @@ def test_who_may_use_a_secret_reference(world: AdminWorld) -> None:
 def test_an_export_runs_from_draft_to_success_or_is_stopped(world: AdminWorld) -> None:
     """Only a running export can be cancelled, only a finished one downloaded, with the asked columns."""
     body = {"filters": {"metadata": {"team": "red"}}, "requested_data": ["trace_id", "total_units"]}
-    call(world, trace_id="t1", metadata={"team": "red"}, prompt_tokens=4, completion_tokens=1)
-    call(world, trace_id="t2", metadata={"team": "blue"})
+    world.call(trace_id="t1", metadata={"team": "red"}, prompt_tokens=4, completion_tokens=1)
+    world.call(trace_id="t2", metadata={"team": "blue"})
     made = world.ok("postLogsExports", body)
     path = {"exportId": made["id"]}
     assert made["total"] == 1
@@ -414,5 +299,15 @@ def test_feedback_is_counted(world: AdminWorld) -> None:
     assert world.status("updateFeedback", {"value": 7}, id=NOBODY) == 404
 
 
-def stamp(offset: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + offset))
+def test_a_provider_is_exhausted_by_use_and_expired_by_time(world: AdminWorld) -> None:
+    """Its status follows metered traffic and its end; resetting the usage makes it active again."""
+    limited = {"name": "p", "integration_id": integration(world), "usage_limits": {"credit_limit": 1}}
+    slug = world.ok("postProviders", limited)["slug"]
+    world.call(virtual_key=slug, cost=1.5)
+    assert world.ok("getProvidersSlug", slug=slug)["status"] == "exhausted"
+    world.ok("putProvidersSlug", {"reset_usage": True}, slug=slug)
+    assert world.ok("getProvidersSlug", slug=slug)["status"] == "active"
+    world.ok("putProvidersSlug", {"expires_at": "2020-01-01T00:00:00Z"}, slug=slug)
+    assert world.ok("getProvidersSlug", slug=slug)["status"] == "expired"
+    world.ok("putProvidersSlug", {"usage_limits": None, "expires_at": None}, slug=slug)
+    assert "usage_limits" not in world.ok("getProvidersSlug", slug=slug)

@@ -187,7 +187,7 @@ def test_one_slow_operation_does_not_silence_the_others() -> None:
 
     async def scenario(session: Session) -> list[Sent]:
         await session.send(request())
-        slow = [session.send(request(operation="createImage", path="/images")) for _ in range(12)]
+        slow = [session.send(request(operation="createImage", path="/images")) for _ in range(40)]
         found = await asyncio.gather(*slow)
         return [*found, await session.send(request())]
 

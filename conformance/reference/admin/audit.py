@@ -11,7 +11,7 @@ from typing import Any
 from conformance.reference.admin.table import MASK, derived_uuid, moment, organisation, total_of, window
 from conformance.reference.core import Answer, Call, Handler, Record, Refusal, handles, iso, new_uuid
 
-KEPT = 20_000  # entries per tenant; the oldest go first
+KEPT = 10_000  # entries per tenant; the oldest go first
 _SECRET_WORDS = ("key", "secret", "token", "password", "authorization", "credential", "service_account")
 _OPEN_WORDS = (
     "virtual_key",

@@ -55,7 +55,7 @@ def create_api_key(call: Call) -> Record:
     )
     expired = "expires_at" in body and moment(body["expires_at"], "expires_at") <= time.time()
     scopes = granted(body["scopes"])
-    call.gateway.keys[value] = ApiKey(value, call.tenant, f"api key {row['id']}", scopes, revoked=expired)
+    call.gateway.keys[value] = ApiKey(value, call.tenant, row["id"], scopes, revoked=expired)
     return {"id": row["id"], "key": value, "object": "api-key"}
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import Any
 
 from conformance.reference.admin.audit import manages
 from conformance.reference.admin.people import workspace_filter, workspace_of
 from conformance.reference.admin.references import check_mappings
 from conformance.reference.admin.table import Table, moment, pick, public, slugify, total_of, window
-from conformance.reference.core import Call, Record, handles, new_uuid
+from conformance.reference.core import Call, Record, Tenant, handles, new_uuid
 
 PROVIDERS = Table("providers", "provider")
 VIRTUAL_KEYS = Table("virtual_keys", "virtual key")
@@ -25,12 +24,12 @@ def status_of(row: Record, *, expires: bool) -> str:
     return "exhausted" if limit is not None and row.get("_used", 0) >= limit else "active"
 
 
-def meter(call_tenant: Any, slug: str | None, amount: dict[str, float]) -> None:
+def meter(tenant: Tenant, slug: str | None, amount: dict[str, float]) -> None:
     """Add what a call used (``cost`` in USD, ``tokens``) to the provider or virtual key it went through."""
     if slug is None:
         return
     for table in (PROVIDERS, VIRTUAL_KEYS):
-        row = table.peek(call_tenant, slug)
+        row = table.peek(tenant, slug)
         if row is not None:
             kind = (row.get("usage_limits") or {}).get("type", "cost")
             row["_used"] = row.get("_used", 0) + amount.get(kind, 0)

@@ -7,10 +7,11 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from conformance.reference.admin.providers import meter
 from conformance.reference.admin.table import derived_uuid, moment
 from conformance.reference.core import ApiKey, Record, Tenant, new_uuid
 
-KEPT = 100_000  # entries per tenant; the oldest go first
+KEPT = 20_000  # entries per tenant; the oldest go first
 
 
 def record_traffic(tenant: Tenant, entry: Mapping[str, Any]) -> Record:
@@ -51,6 +52,9 @@ def record_traffic(tenant: Tenant, entry: Mapping[str, Any]) -> Record:
     }
     stored |= {k: v for k, v in entry.items() if v is not None}
     stored |= {"metadata": known, "user": None if user is None else str(user)}
+    used = {"cost": float(stored["cost"]), "tokens": stored["prompt_tokens"] + stored["completion_tokens"]}
+    for slug in {stored["virtual_key"], str(stored["provider"]).removeprefix("@")}:
+        meter(tenant, slug, used)
     log = tenant.of("traffic")
     log[str(stored["id"])] = stored
     while len(log) > KEPT:
@@ -64,11 +68,8 @@ def entries(tenant: Tenant) -> list[Record]:
 
 
 def key_id(key: ApiKey) -> str:
-    """The public id of the key a call came with, as traffic entries, policies and filters name it."""
-    for row in key.tenant.of("api_keys").values():
-        if row["_value"] == key.value:
-            return str(row["id"])
-    return derived_uuid(key.tenant.id, "key", key.name)
+    """How entries, policies and filters name the key a call came with: never by its value."""
+    return key.name
 
 
 def words(text: Any) -> set[str]:
