@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -55,12 +55,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("conformance_link", "requirement links in Allure, {} is the id", default="")
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "concern(name, *requirements): what an item of the suite is about")
     if _asks_for_suite(config):
         plugin = ConformancePlugin(config)
         config.stash[_PLUGIN] = plugin
         config.pluginmanager.register(plugin, "conformance-execution")
+        plugin.open()
 
 
 def _asks_for_suite(config: pytest.Config) -> bool:
@@ -98,36 +100,51 @@ class ConformancePlugin:
 
     # the session
 
+    def open(self) -> None:
+        """Read options and files, early enough to tell other plugins where the reports go."""
+        if self.is_worker:
+            self._send_reports_to(self.settings.folder)
+            return
+        with self._told():
+            settings = self._from_options()
+            settings.check()
+            if settings.target is None and settings.base_url is None:
+                self._gateway = EmbeddedGateway(self._gateway_arguments())
+                settings = replace(settings, announcement=self._gateway.announcement)
+            name = settings.open_target().name
+            run_id = new_run_id(name, settings.effort, settings.seed, settings.started)
+            settings = replace(settings, run_id=run_id)
+            self._gathering = Gathering(settings)
+        self._settings = settings
+        settings.folder.mkdir(parents=True, exist_ok=True)
+        self._send_reports_to(settings.folder)
+
+    def _send_reports_to(self, folder: Path) -> None:
+        """What pytest and allure-pytest write goes to the execution's folder, unless the user said where."""
+        for option, name in (("xmlpath", "junit.xml"), ("allure_report_dir", "allure-results")):
+            if not getattr(self.options, option, None):
+                setattr(self.options, option, str(folder / name))
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self) -> None:
         if self.is_worker:
             self._worker = Worker(self.settings, self.name)
             return
+        assert self._gathering is not None
+        with self._told():
+            preflight(self._gathering.plan)
+            if not self.distributes:
+                self._worker = Worker(self.settings, self.name)
+
+    @contextlib.contextmanager
+    def _told(self) -> Iterator[None]:
+        """Errors that a person caused end the session with one line."""
         try:
-            self._begin()
+            yield
         except ConformanceError as error:
             self.problem = error
             self._stop_gateway()
-            if self.live is not None:
-                pytest.exit(str(error), returncode=error.exit_code)
             raise pytest.UsageError(str(error)) from error
-
-    def _begin(self) -> None:
-        settings = self._from_options()
-        settings.check()
-        if settings.target is None and settings.base_url is None:
-            self._gateway = EmbeddedGateway(self._gateway_arguments())
-            settings = replace(settings, announcement=self._gateway.announcement)
-        target = settings.open_target()
-        settings = replace(
-            settings, run_id=new_run_id(target.name, settings.effort, settings.seed, settings.started)
-        )
-        settings.folder.mkdir(parents=True, exist_ok=True)
-        self._settings = settings
-        self._gathering = Gathering(settings)
-        preflight(self._gathering.plan)
-        if not self.distributes:
-            self._worker = Worker(settings, self.name)
 
     def _from_options(self) -> Settings:
         options = self.options

@@ -16,7 +16,7 @@ from urllib.parse import unquote
 
 import yaml
 
-from conformance.contract.shape import METHODS, strip
+from conformance.contract.shape import METHODS, misplaced, strip
 from conformance.errors import ImportRefusedError
 
 MAX_BYTES: Final = 8 * 1024 * 1024
@@ -76,6 +76,9 @@ def import_text(text: str, *, source: str) -> dict[str, Any]:
     """As ``import_file``, from text; ``source`` is what errors call the document."""
     document = parse(_embedded(text, source) if _is_page(text) else text, source=source)
     _refuse_unless_openapi(document, source)
+    wrong = misplaced(document)
+    if wrong is not None:
+        raise ImportRefusedError(source, f"{wrong[:300]}: not the kind of value that belongs there")
     stripped = strip(document)
     _refuse_dangling(stripped, source)
     _refuse_duplicate_ids(stripped, source)

@@ -125,7 +125,10 @@ def _apply(document: dict[str, Any], action: Action) -> None:
         changed = changed or value != before
     if not changed:
         raise OverlayError(
-            action.index, action.target, "changes nothing", hint="the document says so already: the erratum is stale"
+            action.index,
+            action.target,
+            "changes nothing",
+            hint="the document says so already: the erratum is stale",
         )
 
 

@@ -110,10 +110,46 @@ GRAMMAR: Mapping[str, Mapping[str, str]] = {
 }
 
 
+_PLAIN: Mapping[str, Mapping[str, type]] = {
+    "operation": {"operationId": str, "tags": list, "security": list},
+    "document": {"security": list},
+    "parameter": {"name": str, "in": str},
+    "tag": {"name": str},
+}
+
+
 def strip(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the machine-checkable part of an OpenAPI document; the argument is left alone."""
     stripped: dict[str, Any] = _strip(document, "document")
     return stripped
+
+
+def misplaced(node: Any, kind: str = "document", pointer: str = "") -> str | None:
+    """The JSON pointer of the first object or list that is something else; None when all are in place."""
+    many, _, inner = kind.partition(":")
+    children: list[tuple[Any, Any, str]]
+    if many == "list":
+        if not isinstance(node, list):
+            return pointer
+        children = [(index, child, inner) for index, child in enumerate(node)]
+    elif many == "schema" and isinstance(node, bool | list):  # a list: tuple items of older dialects
+        children = [(index, child, kind) for index, child in enumerate(node)] if isinstance(node, list) else []
+    elif not isinstance(node, dict):
+        return pointer
+    elif many == "map":
+        children = [(key, child, inner) for key, child in node.items()]
+    else:
+        grammar = GRAMMAR[kind]
+        meanings = [(key, child, grammar.get(key, grammar.get("*", DATA))) for key, child in node.items()]
+        children = [one for one in meanings if one[2] not in (DATA, PROSE) and not one[0].startswith("x-")]
+        for key, expected in _PLAIN.get(kind, {}).items():
+            if key in node and not isinstance(node[key], expected):
+                return f"{pointer}/{key}"
+    for key, child, meaning in children:
+        found = misplaced(child, meaning, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
+        if found is not None:
+            return found
+    return None
 
 
 def _strip(node: Any, kind: str) -> Any:

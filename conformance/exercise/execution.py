@@ -50,7 +50,10 @@ class Gathering:
         folder = self.settings.folder
         self.memory["controller"] = peak_memory()
         joined = folder / "evidence.jsonl"
-        join(sorted(folder.glob("evidence-*.jsonl")), joined)
+        parts = sorted(folder.glob("evidence-*.jsonl"))
+        join(parts, joined)
+        for part in parts:
+            part.unlink()
         return write_report(self.execution(DiskEvidence(joined)), folder)
 
     def execution(self, evidence: DiskEvidence) -> Execution:

@@ -55,12 +55,14 @@ def draw_cases(
     gaps: dict[str, str] = {}
 
     register_text(rules)
-    valid = list(_valid(canonical, shape, rules, bind, validity, words, effort.valid))
+    valid, refused = _valid(canonical, shape, rules, bind, validity, words, effort.valid)
     if not valid:
         gaps[Purpose.VALID] = (
             "nothing an honest request may vary"
             if envelope(shape, rules) is None
-            else "every honest variation equals the canonical request"
+            else f"the contract refuses {refused} variations, the others are the canonical request"
+            if refused
+            else "every honest variation is the canonical request"
         )
     invalid = _invalid(canonical, shape, validity, words, effort)
     if not invalid:
@@ -97,25 +99,29 @@ def _valid(
     validity: Validity,
     words: tuple[str, ...],
     count: int,
-) -> Iterator[Case]:
+) -> tuple[list[Case], int]:
+    """Up to ``count`` honest variations, and how many drawn ones the contract refused."""
     schema = envelope(shape, rules)
-    if schema is None or count == 0:
-        return
+    found: list[Case] = []
+    refused = 0
     chance = random.Random(seed_of(*words, "vary"))  # noqa: S311 - a reproducible choice, no secret
     seen = {_print(canonical)}
-    left = count
-    for turn in range(ROUNDS):
-        before = left
-        for drawn in draw(schema, count=left + 2, at=seed_of(*words, "valid", str(turn)), negative=False):
+    for turn in range(ROUNDS if schema is not None and count else 0):
+        missing = count - len(found)
+        at = seed_of(*words, "valid", str(turn))
+        for drawn in draw(schema or {}, count=missing + 2, at=at, negative=False):
             case = vary(canonical, drawn, shape, rules, bind, chance)
             mark = _print(case)
-            if left == 0 or mark in seen or not plain(case.body) or not validity.is_valid(case):
+            if mark in seen or not plain(case.body):
                 continue
             seen.add(mark)
-            left -= 1
-            yield case
-        if left == 0 or before == left:
-            return
+            if validity.is_valid(case):
+                found.append(case)
+            else:
+                refused += 1
+        if len(found) >= count or count - len(found) == missing:
+            break
+    return found[:count], refused
 
 
 def plain(value: Any) -> bool:

@@ -53,7 +53,8 @@ def method_cases(contract: Contract, case: Case, *, most: int = 1) -> tuple[Case
     """
     operation = contract.operation(case.operation)
     path = fill_path(operation.path, {name: dummy(value) for name, value in case.path.items()})
-    free = [method for method in METHODS if contract.match(method, path) is None]
+    served = {one.method for one in contract.operations if _fits(one.path, path)}
+    free = [method for method in METHODS if method not in served]
     return tuple(
         replace(
             case,
@@ -66,4 +67,12 @@ def method_cases(contract: Contract, case: Case, *, most: int = 1) -> tuple[Case
             note=f"{method} is not documented here",
         )
         for method in free[:most]
+    )
+
+
+def _fits(template: str, path: str) -> bool:
+    """Whether a concrete path is one of a template, as a lenient router would see it."""
+    theirs, ours = template.split("/"), path.split("/")
+    return len(theirs) == len(ours) and all(
+        "{" in one or one == other for one, other in zip(theirs, ours, strict=True)
     )

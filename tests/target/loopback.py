@@ -112,7 +112,12 @@ def target_of(url: str, **keys: Any) -> Target:
 
 def request(**changes: Any) -> Outgoing:
     """A plain GET /models."""
-    values: dict[str, Any] = {"operation": "listModels", "plane": Plane.DATA, "method": "GET", "path": "/models"}
+    values: dict[str, Any] = {
+        "operation": "listModels",
+        "plane": Plane.DATA,
+        "method": "GET",
+        "path": "/models",
+    }
     return Outgoing(**{**values, **changes})
 
 

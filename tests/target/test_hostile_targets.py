@@ -22,7 +22,9 @@ def _hang(connection: socket.socket, _: bytes) -> None:
 
 
 def _trickle(connection: socket.socket, _: bytes) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     while True:
         connection.sendall(b"1\r\n \r\n")
         time.sleep(0.05)
@@ -36,7 +38,9 @@ def _trickle_head(connection: socket.socket, _: bytes) -> None:
 
 
 def _flood(connection: socket.socket, _: bytes) -> None:
-    connection.sendall(b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n")
+    connection.sendall(
+        b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    )
     while True:
         connection.sendall(b"10000\r\n" + b"x" * 65536 + b"\r\n")
 
@@ -77,13 +81,21 @@ _BOMB = gzip.compress(b"0" * 50_000_000)
         (always(b"HTTP/1.1 999999 what\r\n\r\n"), Failure.BROKEN, None),
         (always(b"HTTP/1.1 200 OK\r\nbad header\r\n\r\n"), Failure.BROKEN, None),
         (always(b"HTTP/1.1 200 OK\r\ncontent-length: -1\r\n\r\n"), Failure.BROKEN, None),
-        (always(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"), Failure.BROKEN, None),
+        (
+            always(b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nxx"),
+            Failure.BROKEN,
+            None,
+        ),
         (always(_HALF, close=True), Failure.TRUNCATED, 200),
         (always(_CHUNK + b"5\r\nab", close=True), Failure.TRUNCATED, 200),
         (always(_CHUNK + b"zz\r\nab\r\n"), Failure.BROKEN, 200),
         (always(answer(_BOMB, extra=("content-encoding: gzip",))), Failure.ENDLESS, 200),
         (always(answer(b"not gzip", extra=("content-encoding: gzip",))), Failure.BROKEN, 200),
-        (always(answer(gzip.compress(b"x" * 99)[:-9], extra=("content-encoding: gzip",))), Failure.TRUNCATED, 200),
+        (
+            always(answer(gzip.compress(b"x" * 99)[:-9], extra=("content-encoding: gzip",))),
+            Failure.TRUNCATED,
+            200,
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", None),
 )
@@ -291,7 +303,13 @@ def test_a_root_base_url_is_no_way_out(addresses: list[tuple[str, int]]) -> None
     """Where the base URL has no path, a path that looks like a host is still a path."""
     with serving(always(answer())) as server:
         target = target_of(f"http://127.0.0.1:{server.port}")
-        paths = ["//evil.example/x", "@evil.example/x", ".evil.example/x", "/\\evil.example", "/http://evil.example"]
+        paths = [
+            "//evil.example/x",
+            "@evil.example/x",
+            ".evil.example/x",
+            "/\\evil.example",
+            "/http://evil.example",
+        ]
         found = send(target, *[request(path=path) for path in paths])
     assert {port for _, port in addresses} <= {server.port}
     assert all(one.exchange.failure in (None, *NOT_SENT) for one in found)

@@ -49,7 +49,9 @@ def test_a_request_goes_out_as_asked() -> None:
 def test_each_credential_sends_its_own_headers() -> None:
     """Absent sends none, another its own; a case cannot overwrite them; one not configured is not sent."""
     with serving(always(answer())) as server:
-        target = target_of(server.url, credentials={"owner": {"key": OWNER}, "other": {"authorization": "Bearer pk-other"}})
+        target = target_of(
+            server.url, credentials={"owner": {"key": OWNER}, "other": {"authorization": "Bearer pk-other"}}
+        )
         sent = send(
             target,
             request(credential=Credential.ABSENT),
@@ -342,7 +344,9 @@ def test_exchanges_are_numbered_and_timed() -> None:
 
 def test_the_owners_key_is_nowhere_in_what_is_returned_or_stored(tmp_path: Path) -> None:
     """Echoed, encoded, in errors and in URLs: the evidence shows placeholders only; ``raw`` is ours."""
-    body = json.dumps({"key": "sk-made-by-the-target-42", "echo": OWNER, "max_tokens": 7, "passed": True}).encode()
+    body = json.dumps(
+        {"key": "sk-made-by-the-target-42", "echo": OWNER, "max_tokens": 7, "passed": True}
+    ).encode()
     with serving(always(answer(body, extra=(f"x-echo: {OWNER}", "set-cookie: s=abcdef; Path=/")))) as server:
         recorder = Recorder(tmp_path / "evidence-0.jsonl")
         found = send(
@@ -358,4 +362,6 @@ def test_the_owners_key_is_nowhere_in_what_is_returned_or_stored(tmp_path: Path)
         assert secret not in repr(found)
     assert b"sk-made-by-the-target-42" in found[0].raw
     assert '\\"max_tokens\\": 7, \\"passed\\": true' in stored
-    assert found == [replace(one, exchange=again) for one, again in zip(found, read_evidence([recorder.path]), strict=True)]
+    assert found == [
+        replace(one, exchange=again) for one, again in zip(found, read_evidence([recorder.path]), strict=True)
+    ]
