@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
+import time
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +26,9 @@ from conformance.exercise.scheduling import FixedShares, share
 from conformance.exercise.settings import Settings, chosen, new_run_id
 from conformance.exercise.worker import ItemReport, Worker, peak_memory
 from conformance.generation.effort import EFFORTS
-from conformance.model import Level, Operation, Verdict
+from conformance.model import Level, Verdict
 from conformance.reporting.allure_labels import labels
+from conformance.reporting.curl import curl_command
 from conformance.reporting.scorecard import Card
 from conformance.reporting.terminal import Live, print_scorecard
 
@@ -33,6 +36,9 @@ SUITE = Path(__file__).parent / "suite"
 _PLUGIN = pytest.StashKey["ConformancePlugin"]()
 _REPORT = pytest.StashKey[ItemReport]()
 _ATTRIBUTE = "conformance"
+INTERRUPTED = "interrupted"  # a file in the execution's folder that tells workers to stop
+LAST_ORDERS_S = 30.0  # how long an interrupt waits for workers to remove what they made
+ATTACHED = 3  # exchanges shown with a failing item in Allure
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -83,6 +89,8 @@ class ConformancePlugin:
         self.distributes = not self.is_worker and bool(getattr(self.options, "tx", None))
         self.name = getattr(config, "workerinput", {}).get("workerid", "main")
         self.live: Live | None = None
+        self._session: Any = None
+        self._nodes: list[Any] = []
         self.card: Card | None = None
         self.problem: ConformanceError | None = None
         self._gateway: EmbeddedGateway | None = None
@@ -91,7 +99,6 @@ class ConformancePlugin:
         self._settings = Settings.from_json(handed) if handed is not None else None
         self._own_scheduler = self.is_worker and bool(config.workerinput.get("conformance_shares"))  # type: ignore[attr-defined]
         self._scope: Mapping[str, str] = {}
-        self._operations: tuple[Operation, ...] = ()
 
     @property
     def settings(self) -> Settings:
@@ -126,10 +133,15 @@ class ConformancePlugin:
                 setattr(self.options, option, str(folder / name))
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionstart(self) -> None:
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.is_worker:
+            # Ctrl-C reaches the whole process group; the controller passes it on in its own way.
+            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            self._session = session
             self._worker = Worker(self.settings, self.name)
             return
+        with contextlib.suppress(ValueError):  # not in the main thread
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
         assert self._gathering is not None
         with self._told():
             preflight(self._gathering.plan)
@@ -144,7 +156,9 @@ class ConformancePlugin:
         except ConformanceError as error:
             self.problem = error
             self._stop_gateway()
-            raise pytest.UsageError(str(error)) from error
+            # The command line says it itself; pytest would say it a second time.
+            said = () if self.config.pluginmanager.is_blocked("terminal") else (str(error),)
+            raise pytest.UsageError(*said) from error
 
     def _from_options(self) -> Settings:
         options = self.options
@@ -173,6 +187,7 @@ class ConformancePlugin:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
+        self._nodes.append(node)
         node.workerinput[_ATTRIBUTE] = self.settings.to_json()
         node.workerinput["conformance_shares"] = self._shares_fixed()
 
@@ -199,7 +214,7 @@ class ConformancePlugin:
             if not self._scope[operation.id]
             and any(plan.requirements.applies(requirement, operation) for requirement in concerned)
         ]
-        metafunc.parametrize("operation", operations, ids=[operation.id for operation in operations])
+        metafunc.parametrize("operation", [operation.id for operation in operations])
 
     def _plan(self) -> Any:
         if self._worker is not None:
@@ -267,11 +282,13 @@ class ConformancePlugin:
         allure.dynamic.tag(*found.tags)
         for name, url in found.links:
             allure.dynamic.link(url or f"#{name}", name=name)
-        summary = [f"verdict: {report.verdict}", f"exchanges: {report.exchanges}, judged: {report.judged}"]
-        summary += [
-            f"{one.level} {one.requirement} {one.operation}: {one.message}" for one in report.findings
-        ]
-        allure.attach("\n".join(summary), "summary", AttachmentType.TEXT)
+        if report.findings:
+            told = [
+                f"{one.level} {one.requirement} {one.operation}: {one.message}" for one in report.findings
+            ]
+            allure.attach("\n".join(told), "findings", AttachmentType.TEXT)
+        for exchange in report.shown[:ATTACHED]:
+            allure.attach(curl_command(exchange), f"exchange {exchange.id}", AttachmentType.TEXT)
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_runtest_makereport(
@@ -309,6 +326,25 @@ class ConformancePlugin:
             self.live.advance(outcome)
 
     # the end
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Workers end what they are at, remove what they made, and stop; we wait for them, within a bound."""
+        if self._settings is None or self.is_worker:
+            return
+        if self._gathering is not None:
+            self._gathering.notes.append("interrupted before its end")
+        flag = self.settings.folder / INTERRUPTED
+        flag.touch()
+        until = time.monotonic() + LAST_ORDERS_S
+        for node in self._nodes:
+            node.shutdown()  # for those that wait for work
+            with contextlib.suppress(node.channel.TimeoutError, EOFError, OSError):
+                node.channel.waitclose(max(0.0, until - time.monotonic()))
+        flag.unlink()
+
+    def pytest_runtest_logstart(self) -> None:
+        if self.is_worker and (self.settings.folder / INTERRUPTED).exists():
+            self._session.shouldstop = "interrupted"
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -349,9 +385,9 @@ def job_of(item: pytest.Item) -> Job | None:
     marker = item.get_closest_marker("concern")
     callspec = getattr(item, "callspec", None)
     operation = callspec.params.get("operation") if callspec is not None else None
-    if marker is None or not isinstance(operation, Operation):  # pytest marks an empty set by a stand-in
+    if marker is None or not isinstance(operation, str):  # pytest marks an empty set by a stand-in
         return None
-    return Job(item.nodeid, marker.args[0], operation.id)
+    return Job(item.nodeid, marker.args[0], operation)
 
 
 @pytest.fixture

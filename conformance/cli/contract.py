@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import click
@@ -47,15 +49,16 @@ def import_(file: Path, name: str, specs_dir: Path | None) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         raise UsageError(f"--name {name!r}", hint="lower case letters, digits, . _ -, at most 64")
     document = import_file(file)
-    if specs_dir is not None:
-        specs_dir.mkdir(parents=True, exist_ok=True)
-    folder = specs_root(specs_dir) / name
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "openapi.yaml"
-    path.write_text(dump(document), encoding="utf-8", newline="\n")
-    settings = folder / "contract.toml"
-    if not settings.exists():
-        settings.write_text('[planes]\ndefault = "data"\n', encoding="utf-8")
+    with _writing():
+        if specs_dir is not None:
+            specs_dir.mkdir(parents=True, exist_ok=True)
+        folder = specs_root(specs_dir) / name
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "openapi.yaml"
+        path.write_text(dump(document), encoding="utf-8", newline="\n")
+        settings = folder / "contract.toml"
+        if not settings.exists():
+            settings.write_text('[planes]\ndefault = "data"\n', encoding="utf-8")
     count = sum(1 for _ in operations_of(document))
     schemas = len((document.get("components") or {}).get("schemas") or {})
     click.echo(f"{path}: {count} operations, {len(document['paths'])} paths, {schemas} schemas")
@@ -68,7 +71,9 @@ def import_(file: Path, name: str, specs_dir: Path | None) -> None:
 @_specs_dir
 def compile_(name: str, specs_dir: Path | None) -> None:
     """Apply the errata of NAME and write specs/NAME/compiled."""
-    for path in write_compiled(name, specs_dir=specs_dir):
+    with _writing():
+        written = write_compiled(name, specs_dir=specs_dir)
+    for path in written:
         click.echo(f"{path}: {path.stat().st_size} bytes")
 
 
@@ -144,6 +149,17 @@ def show(name: str, group: str | None, strictness: str, specs_dir: Path | None) 
         sep="",
         highlight=False,
     )
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"cannot write {error.filename}: {error.strerror}",
+            hint="choose a folder of your own with --specs-dir",
+        ) from error
 
 
 def _title(loaded: Contract) -> str:

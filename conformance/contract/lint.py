@@ -295,7 +295,7 @@ def _witness(schema: Any, depth: int = 0, root: Any = None) -> Any:
     if "const" in schema or schema.get("enum"):
         return schema.get("const", (schema.get("enum") or [None])[0])
     kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
+    kind = next(iter(kind), None) if isinstance(kind, list) else kind
     merged: dict[str, Any] = {}
     for part in schema.get("allOf") or ():
         value = _witness(part, depth + 1, root)

@@ -115,7 +115,9 @@ _PLAIN: Mapping[str, Mapping[str, type]] = {
     "document": {"security": list},
     "parameter": {"name": str, "in": str},
     "tag": {"name": str},
+    "schema": {"$ref": str, "format": str, "pattern": str, "enum": list},
 }
+_WORDS = ("type", "required")  # of a schema: text, or a list of texts
 
 
 def strip(document: Mapping[str, Any]) -> dict[str, Any]:
@@ -133,7 +135,9 @@ def misplaced(node: Any, kind: str = "document", pointer: str = "") -> str | Non
             return pointer
         children = [(index, child, inner) for index, child in enumerate(node)]
     elif many == "schema" and isinstance(node, bool | list):  # a list: tuple items of older dialects
-        children = [(index, child, kind) for index, child in enumerate(node)] if isinstance(node, list) else []
+        children = (
+            [(index, child, kind) for index, child in enumerate(node)] if isinstance(node, list) else []
+        )
     elif not isinstance(node, dict):
         return pointer
     elif many == "map":
@@ -145,11 +149,21 @@ def misplaced(node: Any, kind: str = "document", pointer: str = "") -> str | Non
         for key, expected in _PLAIN.get(kind, {}).items():
             if key in node and not isinstance(node[key], expected):
                 return f"{pointer}/{key}"
+        for key in _WORDS if kind == "schema" else ():
+            if not _words(node.get(key, "")):
+                return f"{pointer}/{key}"
     for key, child, meaning in children:
         found = misplaced(child, meaning, f"{pointer}/{str(key).replace('~', '~0').replace('/', '~1')}")
         if found is not None:
             return found
     return None
+
+
+def _words(value: Any) -> bool:
+    # `required: true` on a property is a common mistake; lint and the converter pass over it
+    if isinstance(value, list):
+        return all(isinstance(one, str) for one in value)
+    return isinstance(value, str | bool)
 
 
 def _strip(node: Any, kind: str) -> Any:

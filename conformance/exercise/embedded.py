@@ -29,7 +29,11 @@ class EmbeddedGateway:
             "--die-with-parent",
         ]
         self._process = subprocess.Popen(  # noqa: S603  our own interpreter and module
-            [*command, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            [*command, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C is ours to answer: what we made must be removed first
         )
         self.announcement = self._read_announcement()
 

@@ -16,6 +16,7 @@ from conformance.exercise.plan import Plan
 from conformance.model import Case, Exchange
 from conformance.target import Ledger, Session
 
+LAST_S = 20.0  # for jobs to end when the execution is interrupted
 AHEAD = 4  # jobs in flight for each request that may be: preparation chains leave gaps
 
 T = TypeVar("T")
@@ -72,11 +73,17 @@ class Engine:
         return self._loop.run_until_complete(coroutine)
 
     def close(self) -> None:
-        """Cancel what still runs (each job removes what it made first), then close the connections."""
+        """Let no job begin anything new, wait while each removes what it made, close the connections.
+
+        A create in flight is waited for: cancelled, nobody would know whether it happened.
+        """
+        self.plan.halt.on = True
         running = [task for task in self._tasks.values() if not task.done()]
-        for task in running:
-            task.cancel()
         if running:
-            self._do(asyncio.wait(running))
+            _, late = self._do(asyncio.wait(running, timeout=LAST_S))
+            for task in late:
+                task.cancel()
+            if late:
+                self._do(asyncio.wait(late, timeout=LAST_S))
         self._do(self._session.close())
         self._loop.close()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import conformance
 from conformance.exercise.settings import Settings, chosen
+from conformance.exercise.tidying import ledgers, tidy
 from conformance.exercise.worker import ItemReport, peak_memory
 from conformance.model import Exchange, Result, Verdict
 from conformance.reporting.report import write_report
@@ -48,6 +49,7 @@ class Gathering:
     def finish(self) -> Card:
         """Join the evidence, roll the results up, write every report; the card is what they show."""
         folder = self.settings.folder
+        tidy(self.plan, folder)
         self.memory["controller"] = peak_memory()
         joined = folder / "evidence.jsonl"
         parts = sorted(folder.glob("evidence-*.jsonl"))
@@ -149,7 +151,7 @@ def outcome_of(report: ItemReport) -> ItemOutcome:
 
 def read_ledger(folder: Path) -> LedgerSummary:
     """What the ledgers of all workers say was created and what became of it."""
-    summary = Ledger.read(sorted(folder.glob("ledger-*.jsonl")))
+    summary = Ledger.read(ledgers(folder))
     return LedgerSummary(
         created=len(summary.created) + len(summary.unconfirmed),
         removed=len(summary.removed),

@@ -24,6 +24,13 @@ class NotAllowedError(Exception):
     """The target file does not allow what a case would do; the message names the word to add."""
 
 
+@dataclass
+class Halt:
+    """Set when the execution is interrupted: nothing new is begun, what was made is removed."""
+
+    on: bool = False
+
+
 @dataclass(frozen=True)
 class Plan:
     """One execution, as every worker sees it. ``marker`` stands in each name the execution makes."""
@@ -38,6 +45,7 @@ class Plan:
     effort: str
     marker: str
     worker: str = "main"
+    halt: Halt = field(default_factory=Halt)
     _serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def serial(self) -> str:

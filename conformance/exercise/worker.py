@@ -22,6 +22,8 @@ from conformance.generation.shrinking import shrink
 from conformance.model import Case, Exchange, Finding, Level, Result, Verdict
 from conformance.target import Ledger, Recorder, Session
 
+MAX_SHRUNK = 10  # failing cases that one worker makes smaller
+
 
 @dataclass(frozen=True)
 class ItemReport:
@@ -89,6 +91,7 @@ class Worker:
             started=settings.clock,
             recorder=self._recorder,
         )
+        self._shrunk = 0
         self._judge = Judge(
             self.plan.requirements,
             lambda: load_contract(settings.contract, specs_dir=settings.specs_dir, strictness="lenient"),
@@ -148,7 +151,12 @@ class Worker:
                 yield Result(name, job.operation, Verdict.NOT_APPLICABLE, 0, (), reason)
 
     def _with_shrunk(self, job: Job, done: Done, results: tuple[Result, ...]) -> tuple[Result, ...]:
-        """Results whose first decisive finding shows the smallest case that still fails."""
+        """Results whose first decisive finding shows the smallest case that still fails.
+
+        Only the first few of a worker: where everything fails, smaller cases tell nothing more.
+        """
+        if self._shrunk >= MAX_SHRUNK:
+            return results
         cases = {case.id: case for case in self.plan.corpus.cases(job.operation)}
         by_id = {exchange.id: exchange for exchange in done.exchanges}
         for index, result in enumerate(results):
@@ -169,6 +177,7 @@ class Worker:
         return results
 
     def _shrink(self, job: Job, case: Case, finding: Finding) -> Finding | None:
+        self._shrunk += 1
         last: list[Finding] = []
 
         def still_fails(candidate: Case) -> bool:
@@ -180,7 +189,12 @@ class Worker:
                         return True
             return False
 
-        shrink(case, still_fails, EFFORTS[self.settings.effort].shrink_steps)
+        shrink(
+            case,
+            still_fails,
+            EFFORTS[self.settings.effort].shrink_steps,
+            allowed=self.plan.corpus.keeps_purpose,
+        )
         if not last:
             return None
         return dataclasses.replace(last[-1], details=(*last[-1].details, f"shrunk from {case.id}"))

@@ -12,6 +12,7 @@ from conformance.contract.resources import Find, Resource, Wait, bound, unique_n
 from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, pick, substitute, unknown_id
 from conformance.exercise.outgoing import outgoing, probe_of
 from conformance.exercise.plan import Plan
+from conformance.exercise.tidying import GONE, removal_case
 from conformance.generation.canonical import canonical_case
 from conformance.generation.serialise import fill_path
 from conformance.model import NOT_SENT, Case, Credential, Exchange, Failure, Purpose
@@ -20,7 +21,6 @@ from conformance.target import Ledger, Sent, Session
 POLL_FIRST_S = 0.02
 POLL_MOST_S = 2.0
 TRIES = 3
-_GONE = (404, 410)
 #: Refused before any id is looked at: made-up ids serve, cost nothing and can harm nobody.
 _NEEDS_NOTHING = frozenset({Purpose.CREDENTIAL, Purpose.METHOD})
 
@@ -88,6 +88,8 @@ class World:
 
     async def _deliver(self, case: Case, creates: Resource | None) -> tuple[Sent, Made | None]:
         """Send a case; the intent to create stands in the ledger before the request leaves."""
+        if self.plan.halt.on:
+            raise Unprepared("interrupted")
         bound_case = bind(case, self._stand_in if case.purpose in _NEEDS_NOTHING else self._lookup)
         entry = self._intend(creates)
         sent = await self._exchange(bound_case)
@@ -244,10 +246,10 @@ class World:
         for made in reversed(self.order):
             if made.removed:
                 continue
-            if made.resource.stop is not None and made.resource.goes_with is None:
-                await self._ask(
-                    made.resource.stop, self._path(made, made.resource.stop, made.resource.stop_path), made
-                )
+            if made.resource.stop is not None:
+                # A refusal is fine: what has ended by itself cannot be stopped.
+                stop = made.resource.stop
+                await self._ask(stop, self._path(made, stop, made.resource.stop_path))
             if made.resource.goes_with in removed:
                 gone_with.add(made.entry)
             elif made.removal is not None and made.resource.delete is not None:
@@ -274,9 +276,9 @@ class World:
     async def _remove(self, made: Made, operation: str, path: str) -> None:
         last = "not answered"
         for attempt in range(TRIES):
-            exchange = await self._ask(operation, path, made)
+            exchange = await self._ask(operation, path)
             if exchange.response is not None:
-                if _success(exchange) or exchange.response.status in _GONE:
+                if _success(exchange) or exchange.response.status in GONE:
                     made.removed = True
                     self.ledger.removed(made.entry, f"status {exchange.response.status}")
                     return
@@ -287,18 +289,11 @@ class World:
             await asyncio.sleep(POLL_FIRST_S * 4**attempt)
         self.ledger.left(made.entry, f"{operation}: {last}")
 
-    async def _ask(self, name: str, path: str, made: Made) -> Exchange:
+    async def _ask(self, name: str, path: str) -> Exchange:
         """A request of the clean-up: no body, headers as its operation requires."""
-        case = canonical_case(self.plan.contract, self.plan.graph, name)
-        bare = replace(
-            case,
-            id=f"{name}:cleanup:{made.resource.name}",
-            purpose=Purpose.CLEANUP,
-            query=(),
-            body=None,
-            has_body=False,
+        sent = await self.session.send(
+            outgoing(self.plan, removal_case(self.plan, name), self.item, path=path)
         )
-        sent = await self.session.send(outgoing(self.plan, bare, self.item, path=path))
         self.exchanges.append(sent.exchange)
         return sent.exchange
 

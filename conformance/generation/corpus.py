@@ -103,7 +103,7 @@ class Corpus:
             self._contract,
             self._graph,
             self._validators,
-            self._rules,
+            self.rules,
             operation,
             seed=self.seed,
             effort=self.effort,
@@ -116,7 +116,8 @@ class Corpus:
         return validators(self._contract)
 
     @cached_property
-    def _rules(self) -> Rules:
+    def rules(self) -> Rules:
+        """How requests are narrowed; ContractError for a table that cannot be read."""
         name = f"{self._contract.name}/generation.yaml"
         try:
             raw = yaml.load(self._rules_text, Loader=yaml.CSafeLoader)

@@ -55,15 +55,9 @@ def draw_cases(
     gaps: dict[str, str] = {}
 
     register_text(rules)
-    valid, refused = _valid(canonical, shape, rules, bind, validity, words, effort.valid)
+    valid, why_none = _valid(canonical, shape, rules, bind, validity, words, effort.valid)
     if not valid:
-        gaps[Purpose.VALID] = (
-            "nothing an honest request may vary"
-            if envelope(shape, rules) is None
-            else f"the contract refuses {refused} variations, the others are the canonical request"
-            if refused
-            else "every honest variation is the canonical request"
-        )
+        gaps[Purpose.VALID] = why_none
     invalid = _invalid(canonical, shape, validity, words, effort)
     if not invalid:
         gaps[Purpose.INVALID] = "the contract forbids nothing that HTTP could carry here"
@@ -99,20 +93,23 @@ def _valid(
     validity: Validity,
     words: tuple[str, ...],
     count: int,
-) -> tuple[list[Case], int]:
-    """Up to ``count`` honest variations, and how many drawn ones the contract refused."""
+) -> tuple[list[Case], str]:
+    """Up to ``count`` honest variations, and the reason where there may be none."""
     schema = envelope(shape, rules)
+    if schema is None or count == 0:
+        return [], "nothing an honest request may vary"
     found: list[Case] = []
-    refused = 0
+    refused, stopped = 0, ""
     chance = random.Random(seed_of(*words, "vary"))  # noqa: S311 - a reproducible choice, no secret
     seen = {_print(canonical)}
-    for turn in range(ROUNDS if schema is not None and count else 0):
+    for turn in range(ROUNDS):
         missing = count - len(found)
         at = seed_of(*words, "valid", str(turn))
-        for drawn in draw(schema or {}, count=missing + 2, at=at, negative=False):
+        envelopes, stopped = draw(schema, count=missing + 2, at=at, negative=False)
+        for drawn in envelopes:
             case = vary(canonical, drawn, shape, rules, bind, chance)
             mark = _print(case)
-            if mark in seen or not plain(case.body):
+            if mark in seen or not plain([case.query, case.body]):
                 continue
             seen.add(mark)
             if validity.is_valid(case):
@@ -121,7 +118,11 @@ def _valid(
                 refused += 1
         if len(found) >= count or count - len(found) == missing:
             break
-    return found[:count], refused
+    if stopped:
+        return found[:count], f"drawing failed: {stopped}"
+    if refused:
+        return found[:count], f"the contract refuses the {refused} variations drawn"
+    return found[:count], "every honest variation is the canonical request"
 
 
 def plain(value: Any) -> bool:
@@ -143,7 +144,8 @@ def _invalid(
     odd: list[Defect] = []
     schema = envelope(shape, Rules())
     if schema is not None and effort.drawn:
-        for drawn in draw(schema, count=effort.drawn, at=seed_of(*words, "negative"), negative=True):
+        at = seed_of(*words, "negative")
+        for drawn in draw(schema, count=effort.drawn, at=at, negative=True)[0]:
             odd += _broken(from_drawn(canonical, drawn, shape), validity, seen)[:1]
     odd = odd[: effort.drawn]
     chosen = choose(known, effort.invalid - len(odd), chance)

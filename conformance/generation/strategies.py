@@ -8,12 +8,14 @@ neither security headers nor servers of the contract are anywhere near.
 from __future__ import annotations
 
 import hashlib
+import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import HealthCheck, Phase, configuration, given, seed, settings
 from hypothesis import strategies as st
 from hypothesis.errors import HypothesisException, HypothesisWarning
 from hypothesis.internal.conjecture.providers import AVAILABLE_PROVIDERS, HypothesisProvider
@@ -21,6 +23,7 @@ from schemathesis import GenerationMode
 from schemathesis.config import GenerationConfig, ProjectConfig, ProjectsConfig, SchemathesisConfig
 from schemathesis.core.errors import SchemathesisError
 
+from conformance.contract.loader import cache_dir
 from conformance.generation.narrowing import TEXT_FORMAT, Rules
 
 BACKEND = "conformance"
@@ -55,10 +58,26 @@ def register_text(rules: Rules) -> None:
     )
 
 
-def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) -> list[dict[str, Any]]:
+@contextmanager
+def _own_storage() -> Iterator[None]:
+    """Keep the tables Hypothesis stores out of the user's working directory."""
+    if os.environ.get("HYPOTHESIS_STORAGE_DIRECTORY"):
+        yield
+        return
+    before = vars(configuration).get("__hypothesis_home_directory")
+    configuration.set_hypothesis_home_dir(cache_dir() / "hypothesis")
+    try:
+        yield
+    finally:
+        configuration.set_hypothesis_home_dir(before)
+
+
+def draw(
+    envelope: Mapping[str, Any], *, count: int, at: int, negative: bool
+) -> tuple[list[dict[str, Any]], str]:
     """Up to ``count`` drawn envelopes, in the order drawn, the same for the same seed ``at``.
 
-    An envelope Schemathesis cannot draw from gives what was drawn so far, possibly nothing.
+    The text says why drawing ended early; empty when it did not.
     """
     mode = GenerationMode.NEGATIVE if negative else GenerationMode.POSITIVE
     document = {
@@ -76,18 +95,16 @@ def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) ->
             }
         },
     }
-    config = SchemathesisConfig(
-        projects=ProjectsConfig(
-            default=ProjectConfig(generation=GenerationConfig(allow_x00=False, allow_extra_parameters=False))
-        )
-    )
+    # Without a codec surrogates are left out all the same, but no table of all of UTF-8 is made (250 MB).
+    generation = GenerationConfig(allow_x00=False, allow_extra_parameters=False, codec=None)
+    config = SchemathesisConfig(projects=ProjectsConfig(default=ProjectConfig(generation=generation)))
     drawn: list[dict[str, Any]] = []
 
     def collect(case: Any) -> None:
         if isinstance(case.body, dict) and len(drawn) < count:
             drawn.append(case.body)
 
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), _own_storage():
         warnings.simplefilter("ignore", HypothesisWarning)
         try:
             operation = schemathesis.openapi.from_dict(document, config=config)["/envelope"]["POST"]
@@ -101,6 +118,6 @@ def draw(envelope: Mapping[str, Any], *, count: int, at: int, negative: bool) ->
                 suppress_health_check=list(HealthCheck),
             )(run)
             seed(at)(run)()
-        except (HypothesisException, SchemathesisError):
-            return drawn
-    return drawn
+        except (HypothesisException, SchemathesisError, ValueError, RecursionError) as error:
+            return drawn, f"{type(error).__name__}: {str(error).strip().splitlines()[:1]}"
+    return drawn, ""

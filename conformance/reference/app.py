@@ -32,17 +32,10 @@ from .core import (
     new_uuid,
 )
 from .errors import choose, envelopes
+from .routing import Router
+from .schemas import first_problem, load_document
 from .streams import encode_event, encode_json
-from .validation import (
-    Endpoint,
-    Parameter,
-    Router,
-    first_problem,
-    load_document,
-    parse_json,
-    plain_form,
-    read_form,
-)
+from .validation import Endpoint, Parameter, parse_json, plain_form, read_form
 
 Message = MutableMapping[str, Any]
 logging.getLogger("python_multipart").addHandler(logging.NullHandler())  # bad forms are answered, not logged

@@ -10,8 +10,9 @@ from . import chat, completions, embeddings
 from .core import Answer, Call, Record, Refusal, Upload, handles, new_id, new_uuid
 from .files import content_of, keep, lines_of
 from .lifetimes import Stage, reached
+from .schemas import first_problem
 from .streams import encode_json
-from .validation import first_problem, parse_json
+from .validation import parse_json
 
 BATCHES = "batches"
 STAGES: tuple[Stage, ...] = (

@@ -152,7 +152,7 @@ class Gateway:
     speed: float = 1.0  # how fast timed transitions go; 0 makes them immediate
     latency: float = 0.0  # seconds added before each answer
     provider: bool = False
-    router: Any = None  # validation.Router of the contract, once an application serves it
+    router: Any = None  # routing.Router of the contract, once an application serves it
 
     def faulty(self, name: str, operation: str) -> bool:
         """Whether a fault is on for an operation: as ``name`` or as ``name@operation``."""

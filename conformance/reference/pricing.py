@@ -24,7 +24,12 @@ IMAGES = {
     "standard": {"1024x1024": {"price": 4}, "1024x1792": {"price": 8}},
     "hd": {"1024x1024": {"price": 8}, "1024x1792": {"price": 12}},
 }
-UNITS = {"web_search": {"price": 1}, "file_search": {"price": 0.25}}
+UNITS = {
+    "web_search": {"price": 1},
+    "file_search": {"price": 0.25},
+    "search": {"price": 1},
+    "thinking_token": {"price": 0.001},
+}
 
 
 def cost_of(model: str, prompt: int, completion: int) -> float:

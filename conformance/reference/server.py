@@ -22,8 +22,8 @@ import uvicorn
 from . import faults
 from .app import App
 from .core import Gateway, Record
+from .schemas import load_document
 from .seed import Seeded, seed
-from .validation import load_document
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,8 @@ class Running:
         return self.announcement
 
     def stop(self) -> None:
-        self._server.should_exit = True
+        """End it at once, whatever is still under way."""
+        self._server.should_exit = self._server.force_exit = True
         self._thread.join(timeout=5)
         self._launched.listener.close()
 

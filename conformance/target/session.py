@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import httpcore
 import httpx
 
 from conformance.errors import TargetFileError
@@ -20,6 +21,7 @@ from conformance.target.budget import Breaker, Budget, Pacer
 from conformance.target.profile import Target
 from conformance.target.recording import Intent, Recorder
 from conformance.target.redaction import Redactor
+from conformance.target.streams import Backend, Stream
 from conformance.target.websocket import open_websocket
 from conformance.target.wire import (
     Body,
@@ -110,7 +112,8 @@ class Outcome:
 class _Ready:
     """A request with its URL checked and its headers final."""
 
-    url: httpx.URL
+    url: httpcore.URL
+    address: str
     headers: list[tuple[bytes, bytes]]
     request: Request  # redacted
 
@@ -159,25 +162,38 @@ class Session:
             self._tls = ssl_context(target.tls, needed=tls)
         except (OSError, ValueError) as error:
             raise TargetFileError(target.source or target.name, "tls", f"cannot be loaded: {error}") from None
-        limits = httpx.Limits(
-            max_connections=self.concurrency + 2,
-            max_keepalive_connections=self.concurrency + 2,
-            keepalive_expiry=KEEP_ALIVE,
-        )
-        proxy = target.proxy.reveal() if target.proxy else None
-        self._transport = httpx.AsyncHTTPTransport(
-            verify=self._tls, trust_env=False, limits=limits, proxy=proxy, retries=0
+        self._pool = self._open_pool(tls)
+
+    def _open_pool(self, tls: bool) -> httpcore.AsyncConnectionPool:
+        limits: dict[str, Any] = {
+            "ssl_context": self._tls,
+            "max_connections": self.concurrency + 2,
+            "max_keepalive_connections": self.concurrency + 2,
+            "keepalive_expiry": KEEP_ALIVE,
+            "retries": 0,
+        }
+        if self.target.proxy is None:
+            return httpcore.AsyncConnectionPool(network_backend=Backend(plain=not tls), **limits)
+        proxy = httpx.Proxy(self.target.proxy.reveal())
+        return httpcore.AsyncHTTPProxy(
+            proxy_url=str(proxy.url),
+            proxy_auth=proxy.raw_auth,
+            network_backend=Backend(plain=False),
+            proxy_ssl_context=httpx.create_ssl_context(trust_env=False)
+            if proxy.url.scheme == "https"
+            else None,
+            **limits,
         )
 
     async def __aenter__(self) -> Session:
-        await self._transport.__aenter__()
+        await self._pool.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        await self._pool.aclose()
 
     def now(self) -> float:
         """Seconds since the execution began, as precise as evidence stores them."""
@@ -261,7 +277,8 @@ class Session:
             self.redactor.headers(shown(headers)),
             self.redactor.body(out.content or b""),
         )
-        return _Ready(url, headers, request)
+        wire = httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
+        return _Ready(wire, str(url), headers, request)
 
     async def _once(
         self,
@@ -365,11 +382,11 @@ class Session:
             if event == "connection.connect_tcp.started":
                 outcome.connected = True
 
-        request = httpx.Request(
+        request = httpcore.Request(
             out.method,
             ready.url,
             headers=ready.headers,
-            content=out.content,
+            content=out.content or b"",
             extensions={
                 "timeout": {"connect": times.connect, "read": silence, "write": silence, "pool": total},
                 "trace": trace,
@@ -385,26 +402,31 @@ class Session:
         return outcome
 
     async def _exchange_bytes(
-        self, request: httpx.Request, out: Outgoing, outcome: Outcome, deadline: asyncio.Timeout
+        self, request: httpcore.Request, out: Outgoing, outcome: Outcome, deadline: asyncio.Timeout
     ) -> None:
-        response = await self._transport.handle_async_request(request)
+        response = await self._pool.handle_async_request(request)
         try:
-            outcome.headers = shown(response.headers.raw)
+            outcome.headers = shown(response.headers)
             outcome.http = str(response.extensions.get("http_version", b"HTTP/1.1"), "latin-1")
-            outcome.status = response.status_code
+            outcome.status = response.status
             body = outcome.read = Body(outcome.header("content-encoding"), self.target.max_body_bytes)
             events = outcome.media_type == "text/event-stream"
             longest = self.target.timeouts.stream if events else self.target.timeouts.total
             deadline.reschedule(asyncio.get_running_loop().time() + (out.timeout or longest))
             chunks = 0
-            assert isinstance(response.stream, httpx.AsyncByteStream)
-            async for chunk in response.stream:
+            async for chunk in response.aiter_stream():
                 if events and chunk:
                     outcome.facts.setdefault("first_byte", self.now())
                     chunks += 1
                 body.feed(chunk)
             if events:
                 outcome.facts["chunks"] = chunks
+            stream = response.extensions.get("network_stream")
+            if isinstance(stream, Stream) and _has_body(out.method, outcome):
+                chunked = outcome.header("transfer-encoding")
+                length = None if chunked else outcome.header("content-length")
+                if not stream.ends_with(int(length) if length else None):
+                    outcome.facts["bytes_behind_body"] = True
             body.finish()
         finally:
             await response.aclose()
@@ -417,9 +439,9 @@ class Session:
         try:
             async with asyncio.timeout(out.timeout or times.total):
                 opened = await open_websocket(
-                    str(ready.url),
+                    ready.address,
                     headers=[pair for pair in shown(ready.headers) if pair[0].lower().encode() not in names],
-                    tls=self._tls if ready.url.scheme == "https" else None,
+                    tls=self._tls if ready.url.scheme == b"https" else None,
                     proxy=self.target.proxy.reveal() if self.target.proxy else None,
                     open_timeout=min(silence, times.connect + silence),
                     read_timeout=silence,
@@ -439,6 +461,10 @@ def _origin(url: httpx.URL) -> tuple[str, bytes, int]:
     return url.scheme, url.raw_host.lower(), port
 
 
+def _has_body(method: str, outcome: Outcome) -> bool:
+    return method.upper() != "HEAD" and outcome.status >= 200 and outcome.status not in (204, 304)
+
+
 def _explain(error: Exception, outcome: Outcome, total: float) -> None:
     """Turn what the client raised into the failure it stands for."""
     received = outcome.read.received if outcome.read else 0
@@ -447,11 +473,11 @@ def _explain(error: Exception, outcome: Outcome, total: float) -> None:
         outcome.fail(Failure.ENDLESS, f"cut after {received} bytes: larger than max_body_bytes")
     elif isinstance(error, BodyError):
         outcome.fail(Failure.TRUNCATED if "ends early" in text else Failure.BROKEN, text)
-    elif isinstance(error, httpx.ConnectTimeout):
+    elif isinstance(error, httpcore.ConnectTimeout):
         outcome.fail(Failure.CONNECT, "no connection within the time limit")
-    elif isinstance(error, (httpx.ConnectError, httpx.ProxyError, httpx.UnsupportedProtocol)):
+    elif isinstance(error, (httpcore.ConnectError, httpcore.ProxyError, httpcore.UnsupportedProtocol)):
         outcome.fail(Failure.CONNECT, text)
-    elif isinstance(error, httpx.TimeoutException):
+    elif isinstance(error, httpcore.TimeoutException):
         silent = f"silent after {received} bytes of the body" if outcome.status else "no answer"
         outcome.fail(Failure.TIMEOUT, f"{silent} within the time limit")
     elif isinstance(error, TimeoutError):
@@ -459,9 +485,9 @@ def _explain(error: Exception, outcome: Outcome, total: float) -> None:
             outcome.fail(Failure.ENDLESS, f"cut after {received} bytes: the body did not end in time")
         else:
             outcome.fail(Failure.TIMEOUT, f"no answer within {total:g} s")
-    elif isinstance(error, httpx.LocalProtocolError):
+    elif isinstance(error, httpcore.LocalProtocolError):
         outcome.fail(Failure.REFUSED, f"the request cannot be put on the wire: {text}")
-    elif outcome.status and (isinstance(error, httpx.NetworkError) or "complete message body" in text):
+    elif outcome.status and (isinstance(error, httpcore.NetworkError) or "complete message body" in text):
         outcome.fail(Failure.TRUNCATED, f"after {received} bytes: {text}")
     elif isinstance(error, OSError):
         outcome.fail(Failure.CONNECT, text)

@@ -99,3 +99,21 @@ def test_wrong_use_is_one_line_and_exit_code_2(words: tuple[str, ...], kind: typ
         CliRunner().invoke(contract, list(words), catch_exceptions=False)
     assert caught.value.exit_code == 2
     assert "\n" not in str(caught.value)
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path, mine: Path) -> None:
+    """Importing where a file stands in the way must be a UsageError that names --specs-dir."""
+    (tmp_path / "taken").write_text("a file")
+    with pytest.raises(UsageError, match="--specs-dir"):
+        CliRunner().invoke(
+            contract,
+            [
+                "import",
+                str(tmp_path / "page.md"),
+                "--name",
+                "mine",
+                "--specs-dir",
+                str(tmp_path / "taken" / "specs"),
+            ],
+            catch_exceptions=False,
+        )

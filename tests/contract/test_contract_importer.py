@@ -63,8 +63,14 @@ REFUSED = {
         HEAD + "paths: {/a: {get: {operationId: x}, put: {operationId: x}}}\n",
         "'x' stands on 2 operations",
     ),
-    "list-of-responses": (HEAD + "paths: {/a: {get: {responses: [1]}}}\n", "/paths/~1a/get/responses: not the kind"),
-    "text-schema": (HEAD + "paths: {/a: {get: {}}}\ncomponents: {schemas: {A: {items: x}}}\n", "A/items: not the kind"),
+    "list-of-responses": (
+        HEAD + "paths: {/a: {get: {responses: [1]}}}\n",
+        "/paths/~1a/get/responses: not the kind",
+    ),
+    "text-schema": (
+        HEAD + "paths: {/a: {get: {}}}\ncomponents: {schemas: {A: {items: x}}}\n",
+        "A/items: not the kind",
+    ),
     "null-parameter": (HEAD + "paths: {/a: {get: {parameters: [null]}}}\n", "parameters/0: not the kind"),
     "numbered-id": (HEAD + "paths: {/a: {get: {operationId: 1}}}\n", "operationId: not the kind"),
     "page": ("# A page\n\n```yaml\nname: no contract\n```\n", "embeds no OpenAPI block"),

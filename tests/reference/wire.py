@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+from schema_help import assert_valid
 
 from conformance.reference.server import Options, Running
 
@@ -16,12 +17,12 @@ from conformance.reference.server import Options, Running
 class Wire:
     """One running gateway; ``data`` is its base URL, ``headers`` the owner's."""
 
-    def __init__(self, running: Running) -> None:
+    def __init__(self, running: Running, timeout: float = 5.0) -> None:
         self.announcement = running.announcement
         self.data = self.announcement["base_urls"]["data"]
         self.root = self.announcement["base_urls"]["public"]
         self.headers = self.announcement["credentials"]["owner"]
-        self.client = httpx.Client(timeout=5)
+        self.client = httpx.Client(timeout=timeout)
 
     def ask(self, method: str, path: str, *, who: str | None = "owner", **options: Any) -> httpx.Response:
         """``path`` starts at the data plane's base; ``who`` None sends no key."""
@@ -47,9 +48,9 @@ class Wire:
 
 
 @contextmanager
-def serving(*faults: str, speed: float = 0.0, latency: float = 0.0) -> Iterator[Wire]:
+def serving(*faults: str, speed: float = 0.0, latency: float = 0.0, timeout: float = 5.0) -> Iterator[Wire]:
     with Running(Options(faults=faults, speed=speed, latency=latency)) as running:
-        wire = Wire(running)
+        wire = Wire(running, timeout)
         yield wire
         wire.client.close()
 
@@ -69,3 +70,17 @@ def events_of(text: str) -> list[tuple[str | None, Any]]:
         whole = "\n".join(data)
         found.append((name, whole if whole == "[DONE]" else json.loads(whole)))
     return found
+
+
+def ok(response: httpx.Response, operation: str) -> Any:
+    """The JSON of an answer that is 200 and fits the contract."""
+    assert response.status_code == 200, response.text
+    body = response.json()
+    assert_valid(operation, 200, body)
+    return body
+
+
+def upload(wire: Wire, content: bytes, purpose: str = "assistants", name: str = "a.txt") -> str:
+    """The id of a new file."""
+    made = wire.ask("POST", "/files", data={"purpose": purpose}, files={"file": (name, content)})
+    return str(ok(made, "createFile")["id"])

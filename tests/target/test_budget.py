@@ -118,7 +118,8 @@ def test_usage_is_found_where_answers_carry_it() -> None:
     budget.count_tokens("application/json", b"total_tokens" + b"[" * 100_000)
     budget.count_tokens("application/json", json.dumps(one).encode())
     assert budget.tokens == 5
-    stream = f"data: {json.dumps(one)}\n\ndata: [DONE]\n\ndata: {json.dumps({'response': {**one, 'id': 'resp_1'}})}\n\n"
+    inner = {"response": {**one, "id": "resp_1"}}
+    stream = f"data: {json.dumps(one)}\n\ndata: [DONE]\n\ndata: {json.dumps(inner)}\n\n"
     budget.count_tokens("text/event-stream", stream.encode())
     assert budget.tokens == 10
     assert budget.used_up(0.0) == "budget of 1 tokens used up (10 spent)"

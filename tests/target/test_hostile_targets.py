@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
+import threading
 import time
 import zlib
 from typing import Any
@@ -276,7 +277,7 @@ def test_no_request_leaves_the_named_hosts(addresses: list[tuple[str, int]], mon
         with serving(always(answer(status="307 Moved", extra=(away,)))) as server:
 
             async def scenario(session: Session) -> list[Sent]:
-                found = [
+                return [
                     await session.send(request()),
                     await session.send(request(path=f"/..//127.0.0.1:{elsewhere.port}/x")),
                     await session.send(request(path=f"//127.0.0.1:{elsewhere.port}/x")),
@@ -286,7 +287,6 @@ def test_no_request_leaves_the_named_hosts(addresses: list[tuple[str, int]], mon
                     await session.send(request(headers=(("x-portkey-custom-host", "http://127.0.0.1:1"),))),
                     await session.websocket(request(path="/realtime")),
                 ]
-                return found
 
             found = run(target_of(server.url), scenario)
             assert {port for _, port in addresses} == {server.port}
@@ -313,3 +313,83 @@ def test_a_root_base_url_is_no_way_out(addresses: list[tuple[str, int]]) -> None
         found = send(target, *[request(path=path) for path in paths])
     assert {port for _, port in addresses} <= {server.port}
     assert all(one.exchange.failure in (None, *NOT_SENT) for one in found)
+
+
+def test_bytes_behind_an_answer_are_not_the_next_answer() -> None:
+    """A target that says more than its length cannot plant an answer for another request."""
+    planted = answer(b'{"planted": true}')
+
+    def handle(connection: socket.socket, message: bytes) -> None:
+        connection.sendall(answer() + planted if b"/first" in message else answer(b'{"honest": true}'))
+
+    async def scenario(session: Session) -> list[Sent]:
+        first = await session.send(request(path="/first"))
+        await asyncio.sleep(0.05)
+        return [first, await session.send(request(path="/second"))]
+
+    with serving(handle) as server:
+        first, second = run(target_of(server.url), scenario)
+    assert first.exchange.facts["bytes_behind_body"] is True
+    assert "bytes_behind_body" not in second.exchange.facts
+    assert second.raw == b'{"honest": true}'
+
+
+_CHUNKED = _CHUNK + b"2\r\n{}\r\n0\r\n"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        answer(b""),
+        answer(b"x" * 300_000),
+        answer(b"{}\r\n\r\n"),
+        answer(b"{}").replace(b"\r\n", b"\n"),
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: x\r\n\r\n" + answer(),
+        _CHUNKED + b"\r\n",
+        _CHUNKED + b"x-trailer: 1\r\n\r\n",
+        b"HTTP/1.1 204 No Content\r\n\r\n",
+        b"HTTP/1.1 304 Not Modified\r\ncontent-length: 5\r\n\r\n",
+    ],
+)
+def test_honest_ends_are_not_taken_for_more(content: bytes) -> None:
+    """Every legal way to end a body keeps the connection and raises no suspicion."""
+    with serving(always(content)) as server:
+        found = send(target_of(server.url), *[request() for _ in range(3)])
+        assert server.connections == 1
+    assert {one.exchange.failure for one in found} == {None}
+    assert not any("bytes_behind_body" in one.exchange.facts for one in found)
+
+
+def test_a_target_that_never_reads_does_not_hold_us() -> None:
+    """A large upload nobody takes is a timeout."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        (sent,) = send(target_of(url), request(method="POST", content=b"x" * 20_000_000))
+    assert sent.exchange.failure is Failure.TIMEOUT
+
+
+def test_an_early_refusal_of_a_large_upload_is_heard() -> None:
+    """A target may answer and hang up before it took the whole body; its answer counts."""
+
+    def accept(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        connection.recv(1000)
+        connection.sendall(answer(b'{"error": {}}', status="413 Too large", extra=("connection: close",)))
+        connection.shutdown(socket.SHUT_WR)
+        time.sleep(1)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, args=(listener,), daemon=True).start()
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}/v1"
+        (sent,) = send(target_of(url), request(method="POST", content=b"x" * 3_000_000))
+    assert sent.exchange.response is not None, sent.exchange.detail
+    assert sent.exchange.response.status == 413
+
+
+def test_a_large_upload_arrives_whole() -> None:
+    """Several megabytes go out and come in unchanged."""
+    content = bytes(range(256)) * 20_000
+    with serving(always(answer())) as server:
+        (sent,) = send(target_of(server.url), request(method="POST", content=content))
+        assert server.requests[0].endswith(content)
+    assert sent.ok

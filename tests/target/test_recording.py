@@ -175,9 +175,8 @@ def test_joining_puts_workers_into_the_order_of_sending(tmp_path: Path) -> None:
     assert inspect([out]).headers[0]["target"] == "t"
 
     with paths[1].open("ab") as file:
-        file.write(
-            b'{"kind": "intent", "started": 9, "id": "1-9", "item": "i", "operation": "o", "method": "POST", "url": "u"}\n'
-        )
+        file.write(b'{"kind": "intent", "started": 9, "id": "1-9", "item": "i", "operation": "o", ')
+        file.write(b'"method": "POST", "url": "u"}\n')
     assert join(paths, out) == 6
     assert [intent.id for intent in inspect([out]).unfinished] == ["1-9"]
     assert not inspect([out]).complete

@@ -268,8 +268,6 @@ def test_every_profile_requires_what_its_operations_cannot_do_without(
     """A capability or model role that an operation of a profile needs is one the profile requires."""
     profiles = load_profiles(portkey)
     for name, profile in profiles.items():
-        if name == "admin":  # creates model-backed things only to administer them
-            continue
         needed = {
             need
             for operation in portkey.operations

@@ -8,7 +8,15 @@ from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
 
-from conformance.reference.admin.table import MASK, derived_uuid, moment, organisation, total_of, window
+from conformance.reference.admin.table import (
+    MASK,
+    derived_uuid,
+    moment,
+    organisation,
+    owner_id,
+    total_of,
+    window,
+)
 from conformance.reference.core import Answer, Call, Handler, Record, Refusal, handles, iso, new_uuid
 
 KEPT = 10_000  # entries per tenant; the oldest go first
@@ -38,8 +46,6 @@ def redacted(value: Any) -> Any:
 
 
 def _entry(call: Call, route: str, status: int) -> Record:
-    from conformance.reference.admin.people import owner_id
-
     resource = route.lstrip("/").replace("admin/", "", 1).split("/", 1)[0]
     action = {"POST": "create", "PUT": "update", "DELETE": "delete"}[call.method]
     path = route

@@ -6,8 +6,8 @@ import json
 from typing import Any
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.people import owner_id, workspace_of
-from conformance.reference.admin.table import Table, organisation, pick, public, slugify, total_of
+from conformance.reference.admin.people import workspace_of
+from conformance.reference.admin.table import Table, organisation, owner_id, pick, public, slugify, total_of
 from conformance.reference.core import Call, Record, Refusal, handles, iso, new_uuid
 
 CONFIGS = Table("configs", "config")

@@ -7,8 +7,8 @@ import time
 from typing import Any
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.people import owner_id, workspace_filter, workspace_of
-from conformance.reference.admin.table import Table, organisation, pick, public, total_of
+from conformance.reference.admin.people import workspace_filter, workspace_of
+from conformance.reference.admin.table import Table, organisation, owner_id, pick, public, total_of
 from conformance.reference.admin.traffic import selected
 from conformance.reference.core import Call, Gateway, Record, Refusal, handles, iso, new_uuid
 

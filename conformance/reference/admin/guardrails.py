@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.people import owner_id, workspace_filter, workspace_of
+from conformance.reference.admin.people import workspace_filter, workspace_of
 from conformance.reference.admin.table import (
     Table,
     organisation,
     own_organisation,
+    owner_id,
     pick,
     public,
     slugify,

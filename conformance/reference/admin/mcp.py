@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.people import WORKSPACES, home, owner_id, workspace_filter, workspace_of
+from conformance.reference.admin.people import WORKSPACES, home, workspace_filter, workspace_of
 from conformance.reference.admin.table import (
     Table,
     drop_children,
     matches,
     organisation,
     own_organisation,
+    owner_id,
     pick,
     public,
     slugify,

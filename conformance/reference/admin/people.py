@@ -13,6 +13,7 @@ from conformance.reference.admin.table import (
     drop_children,
     is_email,
     organisation,
+    owner_id,
     pick,
     public,
     total_of,
@@ -37,10 +38,6 @@ MANAGER_SCOPES = [
     "virtual_keys.create",
     "workspace_users.create",
 ]
-
-
-def owner_id(tenant: Tenant) -> str:
-    return derived_uuid(tenant.id, "owner")
 
 
 def _user(tenant: Tenant, word: str, role: str) -> Record:
@@ -109,7 +106,7 @@ def workspace_of(call: Call, given: Any) -> str:
 
 def workspace_filter(call: Call, given: Any) -> str | None:
     """The workspace id to filter a list by: None for all, an impossible id for an unknown one."""
-    if given is None:
+    if given in (None, ""):
         return None
     home(call.tenant)
     found = WORKSPACES.peek(call.tenant, str(given))

@@ -7,12 +7,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from conformance.reference.admin.audit import manages
-from conformance.reference.admin.people import WORKSPACES, home, owner_id, workspace_of
+from conformance.reference.admin.people import WORKSPACES, home, workspace_of
 from conformance.reference.admin.table import (
     MASK,
     Table,
     matches,
     own_organisation,
+    owner_id,
     pick,
     public,
     slugify,

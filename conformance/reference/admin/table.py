@@ -51,6 +51,11 @@ def organisation(tenant: Tenant) -> str:
         return derived_uuid(tenant.id, "organisation")
 
 
+def owner_id(tenant: Tenant) -> str:
+    """The user who owns the organisation and in whose name its keys act."""
+    return derived_uuid(tenant.id, "owner")
+
+
 def own_organisation(call: Call, given: Any) -> str:
     """The organisation a request names, or the caller's; another one is refused."""
     own = organisation(call.tenant)
