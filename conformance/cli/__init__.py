@@ -9,6 +9,7 @@ import click
 import conformance
 from conformance.cli.contract import contract
 from conformance.cli.run import run
+from conformance.cli.serve import serve
 
 from conformance.errors import ConformanceError
 
@@ -25,7 +26,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(contract)
-
+cli.add_command(serve)
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from conformance.model import Case, Purpose
 
 if TYPE_CHECKING:
     from conformance.contract import Contract
-    from conformance.contract.resources import Graph
+    from conformance.contract.resources import Graph, RequestTemplate
 
 SECURITY_HEADERS = frozenset({"authorization", "proxy-authorization", "cookie", "api-key", "x-api-key"})
 VENDOR_PREFIX = "x-portkey-"
@@ -30,44 +30,45 @@ def canonical_case(contract: Contract, graph: Graph, operation_id: str) -> Case:
     An operation without a template gets the smallest request its schemas allow; path parameters
     nobody produces become ``{"$given": name}``. Raises UnknownNameError for no such operation.
     """
-    shape = request_shape(contract.document, operation_id, contract.definition(operation_id))
     usage = graph.usage(operation_id)
-    template = usage.canonical
-    path = dict(usage.path)
-    query = list(_pairs(template.query))
-    headers = [(name, value) for name, value in _pairs(template.headers) if not is_security_header(name)]
-    known = {name for name, _ in query} | {f"header:{name.lower()}" for name, _ in headers}
+    return templated_case(contract, operation_id, usage.canonical, usage.path)
+
+
+def templated_case(
+    contract: Contract, operation_id: str, template: RequestTemplate, path: Mapping[str, Any]
+) -> Case:
+    """A template as a case, completed by the contract: as ``canonical_case``, for any template.
+
+    The request of a resource (``Resource.request``) becomes sendable this way.
+    """
+    shape = request_shape(contract.document, operation_id, contract.definition(operation_id))
+    values = dict(path)
+    query, headers = list(template.query), list(template.headers)
+    asked = {name for name, _ in query}
+    said = {name.lower() for name, _ in headers}
     for one in shape.parameters:
-        if not one.required or one.location == "cookie":
+        if not one.required:
             continue
         if one.location == "path":
-            path.setdefault(one.name, _path_value(one.schema, one.name))
-        elif one.location == "query" and one.name not in known:
-            query.append((one.name, least(one.schema)))
-        elif (
-            one.location == "header"
-            and f"header:{one.name.lower()}" not in known
-            and not is_security_header(one.name)
-        ):
+            values.setdefault(one.name, _path_value(one.schema, one.name))
+        elif one.location == "query" and one.name not in asked:
+            query += one.pairs(least(one.schema))
+        elif one.location == "header" and one.name.lower() not in said and not is_security_header(one.name):
             headers.append((one.name, least(one.schema)))
     body, has_body, media_type = template.body, template.has_body, template.media_type or shape.media_type
     if not has_body and shape.body_required:
         body, has_body = _least_body(shape), True
     return Case(
-        id=f"{operation_id}:canonical",
+        id=f"{operation_id}:{Purpose.CANONICAL}",
         operation=operation_id,
         purpose=Purpose.CANONICAL,
-        path=path,
+        path=values,
         query=tuple(query),
         headers=tuple(headers),
         body=body,
         has_body=has_body,
         media_type=media_type if has_body else None,
     )
-
-
-def _pairs(value: Any) -> list[tuple[str, Any]]:
-    return list(value.items()) if isinstance(value, Mapping) else [(name, one) for name, one in value]
 
 
 def _path_value(schema: Mapping[str, Any], name: str) -> Any:

@@ -7,6 +7,7 @@ from collections.abc import MutableMapping
 from typing import Any
 
 from .core import SOCKETS, Call, Receive, Record, Refusal, Send, handles, new_id
+from .faults import declare
 from .responses import prompt_of
 from .seed import MODELS
 from .text import compose, count, tokens
@@ -21,6 +22,10 @@ def without_upgrade(call: Call) -> None:
         "This path takes WebSocket connections only.",
         headers={"Upgrade": "websocket", "Connection": "Upgrade"},
     )
+
+
+declare("realtime-silent", "a realtime connection opens without session.created")
+declare("realtime-aborts", "a realtime connection is closed with 1011 as soon as it is open")
 
 
 class Session:
@@ -104,8 +109,12 @@ class Session:
 async def converse(call: Call, receive: Receive, send: Send) -> None:
     """Accept, greet with ``session.created``, and answer until the client closes."""
     await send({"type": "websocket.accept", "headers": [(b"x-portkey-trace-id", new_id("").encode())]})
+    if call.fault("realtime-aborts"):
+        await send({"type": "websocket.close", "code": 1011, "reason": "internal error"})
+        return
     session = Session(call, send)
-    await session.say("session.created", session=session.session)
+    if not call.fault("realtime-silent"):
+        await session.say("session.created", session=session.session)
     while True:
         message: MutableMapping[str, Any] = await receive()
         if message["type"] == "websocket.disconnect":

@@ -10,6 +10,8 @@ from .core import Call, Record, new_uuid
 from .pricing import cost_of
 from .validation import parse_json
 
+BODIES_KEPT = 500  # per tenant
+
 
 def finish(
     call: Call, body: Any, *, model: str, prompt: int, completion: int, started: float
@@ -38,7 +40,17 @@ def finish(
             "response": body if isinstance(body, dict) else {},
         },
     )
+    _forget_old_bodies(call, entry)
     return {"x-portkey-trace-id": trace, "x-portkey-log-id": str(entry["id"])}
+
+
+def _forget_old_bodies(call: Call, entry: Record) -> None:
+    """Entries are small and kept long; their bodies can be large, so only the latest keep them."""
+    recent = call.tenant.of("recent_bodies")
+    recent[str(entry["id"])] = entry
+    if len(recent) > BODIES_KEPT:
+        oldest = recent.pop(next(iter(recent)))
+        oldest.update(request={}, response={})
 
 
 def _metadata(call: Call) -> Record:

@@ -297,7 +297,7 @@ def join(paths: Iterable[str | os.PathLike[str]], out: str | os.PathLike[str]) -
     partial = destination.with_name(destination.name + ".part")
     handles = [path.open("rb") for path in files]
     try:
-        with partial.open("wb") as file:
+        with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
             header = {"kind": "header", "format": FORMAT, **(state.headers[0] if state.headers else {})}
             file.write(json.dumps(header).encode() + b"\n")
             for intent in state.unfinished:

@@ -11,7 +11,7 @@ from conformance.contract.graph import Graph
 from conformance.contract.resources import load_graph
 from conformance.contract.schemas import Validators, validators
 from conformance.errors import UnknownNameError
-from conformance.generation.canonical import canonical_case, least
+from conformance.generation.canonical import canonical_case, least, templated_case
 from conformance.generation.validity import decider, validity_of
 from conformance.model import Purpose
 
@@ -48,6 +48,21 @@ def test_required_single_choice_headers_are_filled(portkey: Contract) -> None:
 def test_a_path_parameter_nobody_produces_is_asked_of_the_user(portkey: Contract) -> None:
     """Without a producer the id must come from the target file."""
     assert canonical_case(portkey, NO_TEMPLATES, "getThread").path == {"thread_id": {"$given": "thread_id"}}
+
+
+def test_the_request_of_a_resource_is_completed(
+    portkey: Contract, portkey_graph: Graph, request_rules: Validators
+) -> None:
+    """A resource made by its own template still sends the headers its operation requires."""
+    wrong = {}
+    for resource in portkey_graph.resources.values():
+        if resource.create and resource.request:
+            path = portkey_graph.usage(resource.create).path
+            case = templated_case(portkey, resource.create, resource.request, path)
+            wrong[resource.name] = validity_of(portkey, request_rules, resource.create).problems(case)
+            assert set(resource.request.headers) <= set(case.headers)
+    assert len(wrong) > 3
+    assert {name: found for name, found in wrong.items() if found} == {}
 
 
 def test_the_small_contract_has_a_canonical_case() -> None:

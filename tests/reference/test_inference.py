@@ -297,12 +297,13 @@ def test_a_response_stream_tells_its_items_in_order(wire: Wire, tool: dict[str, 
 # realtime
 
 
-async def talk(wire: Wire, *, who: str | None = "owner") -> list[dict[str, Any]]:
+async def talk(wire: Wire, *, who: str | None = "owner", greeted: bool = True) -> list[dict[str, Any]]:
     headers = wire.announcement["credentials"][who] if who else {}
     url = wire.data.replace("http", "ws") + "/realtime?model=reference-realtime"
     heard: list[dict[str, Any]] = []
     async with websockets.connect(url, additional_headers=headers) as socket:
-        heard.append(json.loads(await socket.recv()))
+        if greeted:
+            heard.append(json.loads(await socket.recv()))
         item = {
             "type": "message",
             "role": "user",
@@ -310,7 +311,7 @@ async def talk(wire: Wire, *, who: str | None = "owner") -> list[dict[str, Any]]
         }
         for event in ({"type": "conversation.item.create", "item": item}, {"type": "response.create"}, {}):
             await socket.send(json.dumps(event))
-        while heard[-1]["type"] != "error":
+        while not heard or heard[-1]["type"] != "error":
             heard.append(json.loads(await asyncio.wait_for(socket.recv(), 5)))
     assert socket.close_code == 1000
     return heard
@@ -336,3 +337,13 @@ def test_realtime_needs_a_key_and_an_upgrade(wire: Wire) -> None:
     assert refused.value.response.status_code == 401
     plain = wire.ask("GET", "/realtime")
     assert (plain.status_code, plain.headers["upgrade"]) == (426, "websocket")
+
+
+def test_realtime_faults_show() -> None:
+    """A silent connection says nothing until it is spoken to; an aborted one closes with 1011."""
+    with serving("realtime-silent") as wire:
+        assert asyncio.run(talk(wire, greeted=False))[0]["type"] == "conversation.item.created"
+    with serving("realtime-aborts") as wire, pytest.raises(websockets.ConnectionClosedError) as closed:
+        asyncio.run(talk(wire))
+    assert closed.value.rcvd is not None
+    assert closed.value.rcvd.code == 1011

@@ -216,3 +216,14 @@ def test_custom_logs_are_taken_alone_and_in_lists(wire: Wire) -> None:
             assert "Bearer s" not in json.dumps(log)
             assert log["metrics"]["metadata.key"] == ["trace_id", "team"]
     assert ok(wire.ask("GET", f"/logs/{wire.announcement['given']['log']}"), "getLogsLogId")
+
+
+def test_only_the_latest_logs_keep_their_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A long execution must not fill the memory: older logs stay, without request and answer."""
+    monkeypatch.setattr("conformance.reference.usage.BODIES_KEPT", 2)
+    with serving() as wire:
+        names = [
+            wire.ask("POST", "/chat/completions", json=CHAT).headers["x-portkey-log-id"] for _ in range(3)
+        ]
+        bodies = [ok(wire.ask("GET", f"/logs/{name}"), "getLogsLogId")["request"]["body"] for name in names]
+    assert bodies == [{}, CHAT, CHAT]

@@ -186,3 +186,5 @@ def test_evidence_is_for_its_owner_only(tmp_path: Path) -> None:
     """Bodies of a real deployment are nobody else's business on a shared machine."""
     with Recorder(tmp_path / "evidence-0.jsonl") as recorder:
         assert os.stat(recorder.path).st_mode & 0o077 == 0
+    join([recorder.path], tmp_path / "evidence.jsonl")
+    assert os.stat(tmp_path / "evidence.jsonl").st_mode & 0o077 == 0
