@@ -172,8 +172,9 @@ def main() -> int:
         bound = LATENCY_S * slow.requests / options.concurrency
         longest = LATENCY_S * chain
         print(
-            f"bound: the greater of {LATENCY_S:g} s × {slow.requests:,} ÷ {options.concurrency} = {bound:.1f} s "
-            f"and the longest chain, {chain} requests = {longest:.1f} s; measured {slow.seconds / max(bound, longest):.2f} times that"
+            f"bound: the greater of {LATENCY_S:g} s × {slow.requests:,} ÷ {options.concurrency}"
+            f" = {bound:.1f} s and the longest chain, {chain} requests = {longest:.1f} s;"
+            f" measured {slow.seconds / max(bound, longest):.2f} times that"
         )
     return 0
 

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Any
 
 
-
 class Level(StrEnum):
     """RFC 2119 keyword of a requirement. Only MUST decides a verdict of the whole."""
 
@@ -40,7 +39,7 @@ class Verdict(StrEnum):
     ERROR = "error"
     FAIL = "fail"
     INCONCLUSIVE = "inconclusive"
-    PASS = "pass"
+    PASS = "pass"  # noqa: S105  a verdict, no password
     NOT_APPLICABLE = "not applicable"
     WAIVED = "waived"
 

@@ -9,8 +9,7 @@ import click
 import conformance
 from conformance.cli.contract import contract
 from conformance.cli.run import run
-from conformance.cli.serve import serve
-
+from conformance.cli.serve import serve_command
 from conformance.errors import ConformanceError
 
 
@@ -26,7 +25,7 @@ def cli() -> None:
 
 cli.add_command(run)
 cli.add_command(contract)
-cli.add_command(serve)
+cli.add_command(serve_command)
 
 
 def main() -> None:

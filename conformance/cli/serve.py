@@ -62,7 +62,6 @@ def _list_faults(context: click.Context, _: click.Parameter, wanted: bool) -> No
 @click.option(
     "--contract", type=click.Path(dir_okay=False, path_type=Path), default=None, help="A compiled contract."
 )
-@click.option("--as-provider", is_flag=True, help="Act as the model provider behind another gateway.")
 @click.option(
     "--announce", "announced", is_flag=True, help="Print one JSON line when ready, and nothing else."
 )
@@ -75,7 +74,6 @@ def serve_command(
     speed: float,
     seed: int | None,
     contract: Path | None,
-    as_provider: bool,
     announced: bool,
     die_with_parent: bool,
 ) -> None:
@@ -87,7 +85,6 @@ def serve_command(
         latency=latency,
         speed=speed,
         seed=seed,
-        provider=as_provider,
         contract=contract,
     )
     try:

@@ -23,7 +23,6 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--speed", type=float, default=1.0, help="stretches timed work; 0 is immediate")
     out.add_argument("--seed", type=int, default=None, help="fix keys and seeded records")
     out.add_argument("--contract", type=Path, default=None, help="a compiled contract (JSON)")
-    out.add_argument("--as-provider", action="store_true", help="act as the model provider behind a gateway")
     out.add_argument("--announce", action="store_true", help="print one JSON line when ready")
     out.add_argument("--die-with-parent", action="store_true", help="end when standard input ends")
     return out
@@ -43,7 +42,6 @@ def main(arguments: list[str] | None = None) -> int:
         latency=given.latency,
         speed=given.speed,
         seed=given.seed,
-        provider=given.as_provider,
         contract=given.contract,
     )
 

@@ -151,7 +151,6 @@ class Gateway:
     faults: frozenset[str] = frozenset()  # "name" or "name@operation"
     speed: float = 1.0  # how fast timed transitions go; 0 makes them immediate
     latency: float = 0.0  # seconds added before each answer
-    provider: bool = False
     router: Any = None  # routing.Router of the contract, once an application serves it
 
     def faulty(self, name: str, operation: str) -> bool:

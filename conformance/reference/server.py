@@ -36,7 +36,6 @@ class Options:
     latency: float = 0.0
     speed: float = 1.0
     seed: int | None = None
-    provider: bool = False
     contract: Path | None = None
 
 
@@ -77,7 +76,6 @@ def launch(options: Options) -> Launched:
         faults=frozenset(options.faults),
         speed=options.speed,
         latency=options.latency,
-        provider=options.provider,
     )
     app = App(gateway, load_document(options.contract))
     wrong = faults.unknown(gateway.faults)
@@ -188,7 +186,7 @@ def _watch(server: uvicorn.Server) -> None:
 
     def reader() -> None:
         with contextlib.suppress(OSError, ValueError):
-            while sys.stdin.buffer.read(4096):
+            while os.read(sys.stdin.fileno(), 4096):  # unbuffered: a lock held here would outlive us
                 pass
         server.should_exit = True
 
