@@ -61,6 +61,7 @@ class Purpose(StrEnum):
     EXAMPLE = "example"  # an example of the contract, ids rebound
     VALID = "valid"  # generated, valid by the contract
     INVALID = "invalid"  # generated, invalid by the contract
+    STREAM = "stream"  # the canonical request, answered as an event stream
     UNKNOWN_ID = "unknown-id"
     CREDENTIAL = "credential"  # canonical request under a credential that must be refused
     METHOD = "method"  # a method the path does not document

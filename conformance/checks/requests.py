@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from conformance import sse
 from conformance.checks.registry import PASSES, Context, Outcome, Undecided, Violation, check
-from conformance.checks.responses import body_valid, conforms, content_type_documented, unanswered
+from conformance.checks.responses import (
+    EVENT_STREAM,
+    body_valid,
+    conforms,
+    content_type_documented,
+    unanswered,
+)
 from conformance.model import Credential, Exchange, Failure, Purpose
 
 
@@ -37,6 +44,23 @@ def canonical_succeeds(exchange: Exchange, context: Context) -> Outcome:
         return (
             Violation(f"status {status} on the narrowest honest request, expected 2xx", f"status-{status}"),
         )
+    return conforms(exchange, context)
+
+
+@check("operations.stream_answered")
+def stream_answered(exchange: Exchange, context: Context) -> Outcome:
+    answered = _answered(exchange, Purpose.STREAM)
+    if answered != PASSES:
+        return answered
+    response = exchange.response
+    if response is None or not succeeded(exchange):
+        status = _status(exchange)
+        return (Violation(f"status {status} on a request with stream: true", f"status-{status}"),)
+    if response.media_type != EVENT_STREAM:
+        kind = response.media_type or "none"
+        return (Violation(f"content type {kind!r}, expected {EVENT_STREAM}", "not-a-stream"),)
+    if not sse.parse(response.body):
+        return (Violation("a stream without a single event", "no-events"),)
     return conforms(exchange, context)
 
 

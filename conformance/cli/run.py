@@ -17,6 +17,8 @@ from conformance.generation.effort import EFFORTS
 from conformance.plugin import ConformancePlugin
 from conformance.reporting.terminal import Live, print_scorecard
 
+#: Plugins that an execution has no use for; importing some of them takes seconds in every worker.
+_WITHOUT = ("terminal", "cacheprovider", "logging", "schemathesis", "hypothesispytest", "anyio")
 _VIA = "conformance-execution"
 
 
@@ -48,10 +50,8 @@ def run(workers: str, **options: Any) -> int:
     arguments = [
         "--pyargs",
         "conformance.suite",
-        "-p",
-        "no:terminal",
-        "-p",
-        "no:cacheprovider",
+        *(part for name in _WITHOUT for part in ("-p", f"no:{name}")),
+        "--assert=plain",
         "--rootdir",
         str(Path.cwd()),
         "-c",
@@ -95,14 +95,12 @@ class _Door:
         self.execution: ConformancePlugin | None = None
         self._broken: list[str] = []
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_configure(self, config: pytest.Config) -> None:
-        if hasattr(config, "workerinput"):
-            return
-        config.option.conformance_command = shlex.join(["conformance", *sys.argv[1:]])
-        self.execution = config.pluginmanager.get_plugin(_VIA)
-        if self.execution is not None:
-            self.execution.live = Live(Console(stderr=True, highlight=False))
+    def pytest_plugin_registered(self, plugin: object, plugin_name: str) -> None:
+        """Here, and not when pytest is configured: a mistake of the user ends that half-way."""
+        if plugin_name == _VIA and isinstance(plugin, ConformancePlugin) and not plugin.is_worker:
+            plugin.options.conformance_command = shlex.join(["conformance", *sys.argv[1:]])
+            plugin.live = Live(Console(stderr=True, highlight=False))
+            self.execution = plugin
 
     def pytest_internalerror(self, excrepr: Any) -> None:
         self._broken = str(excrepr).strip().splitlines()[-1:] or ["no details"]

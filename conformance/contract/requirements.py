@@ -40,6 +40,7 @@ def _first_of_path(contract: Contract, operation: Operation) -> bool:
 
 SELECTORS: Mapping[str, Callable[[Contract, Graph, Operation], bool]] = {
     "all": lambda contract, graph, operation: True,
+    "streaming": lambda contract, graph, operation: operation.streaming,
     "secured": lambda contract, graph, operation: not operation.public,
     "has-input": lambda contract, graph, operation: _has_input(contract, operation),
     "has-example": lambda contract, graph, operation: bool(operation.request_media),

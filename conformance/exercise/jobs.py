@@ -10,7 +10,7 @@ from conformance.exercise.binding import UnboundError
 from conformance.exercise.plan import NotAllowedError, Plan
 from conformance.exercise.world import Unprepared, World
 from conformance.generation.canonical import canonical_case
-from conformance.generation.variants import credential_cases, method_cases, unknown_id_cases
+from conformance.generation.variants import credential_cases, method_cases, stream_case, unknown_id_cases
 from conformance.model import Case, Credential, Exchange, Purpose, Verdict
 from conformance.target import Ledger, Session
 
@@ -52,6 +52,8 @@ def cases_of(plan: Plan, job: Job) -> tuple[Sequence[Case], str]:
     canonical = canonical_case(contract, graph, operation)
     if job.concern == "canonical":
         return (canonical,), ""
+    if job.concern == "stream":
+        return (stream_case(canonical),), ""
     if job.concern == "unknown-id":
         return unknown_id_cases(canonical, plan.usage(operation)), "it takes no id"
     if job.concern == "method":

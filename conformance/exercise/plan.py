@@ -17,7 +17,9 @@ from conformance.generation.corpus import Corpus
 from conformance.model import Case, Credential, Operation, Purpose
 from conformance.target import Target
 
-_HONEST = frozenset({Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID, Purpose.INVALID, Purpose.PREPARE})
+_HONEST = frozenset(
+    {Purpose.CANONICAL, Purpose.STREAM, Purpose.EXAMPLE, Purpose.VALID, Purpose.INVALID, Purpose.PREPARE}
+)
 
 
 class NotAllowedError(Exception):

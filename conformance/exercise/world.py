@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from conformance import sse
 from conformance.contract.resources import Find, Resource, Wait, bound, unique_name
 from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, pick, substitute, unknown_id
 from conformance.exercise.outgoing import outgoing, probe_of
@@ -100,8 +102,7 @@ class World:
             if refused:
                 self.ledger.failed(entry, f"{sent.exchange.failure or _status(sent.exchange)}")
             return sent, None
-        value = _json(sent)
-        return sent, await self._keep(creates, value, entry)
+        return sent, await self._keep(creates, _representation(sent, creates.id), entry)
 
     def _intend(self, resource: Resource | None) -> str:
         if resource is None:
@@ -334,6 +335,21 @@ class World:
         if name == "$epoch":
             return self.plan.epoch() + int(argument)
         return unknown_id(argument, f"{self.plan.seed}")
+
+
+def _representation(sent: Sent, pointer: str) -> Any:
+    """What was created, as the answer shows it: its JSON, or what the events of a stream say of it."""
+    response = sent.exchange.response
+    if response is None or response.media_type != "text/event-stream":
+        return _json(sent)
+    for event in sse.parse(sent.raw):
+        with contextlib.suppress(ValueError, RecursionError):
+            data = json.loads(event.data)
+            inner = [one for one in data.values() if isinstance(one, dict)] if isinstance(data, dict) else []
+            for value in (data, *inner):
+                if pick(value, pointer) is not None:
+                    return value
+    return None
 
 
 def _json(sent: Sent) -> Any:

@@ -30,6 +30,18 @@ def unknown_id_cases(case: Case, usage: Usage) -> tuple[Case, ...]:
     )
 
 
+def stream_case(case: Case) -> Case:
+    """The canonical ``case`` asking for an event stream."""
+    return replace(
+        case,
+        id=f"{case.operation}:{Purpose.STREAM}",
+        purpose=Purpose.STREAM,
+        body={**(case.body or {}), "stream": True},
+        has_body=True,
+        media_type=case.media_type or "application/json",
+    )
+
+
 def credential_cases(case: Case, *, public: bool = False) -> tuple[Case, ...]:
     """``case`` without a credential and with a revoked one; none for a ``public`` operation."""
     if public:

@@ -19,6 +19,12 @@ def test_canonical(operation: str, exercised: ItemReport) -> None:
     must_hold(exercised)
 
 
+@pytest.mark.concern("stream", "OP-STREAM-01")
+def test_stream(operation: str, exercised: ItemReport) -> None:
+    """The narrowest honest request with ``stream: true`` is answered by a valid event stream."""
+    must_hold(exercised)
+
+
 @pytest.mark.concern("examples", "OP-EXAMPLE-01")
 def test_examples(operation: str, exercised: ItemReport) -> None:
     """The contract's own example requests, their ids rebound, are accepted."""

@@ -18,6 +18,7 @@ import httpx
 from conformance.errors import TargetFileError
 from conformance.model import Credential, Exchange, Failure, Plane, Purpose, Request, Response
 from conformance.target.budget import Breaker, Budget, Pacer
+from conformance.target.outcome import Outcome, explain, has_body
 from conformance.target.profile import Target
 from conformance.target.recording import Intent, Recorder
 from conformance.target.redaction import Redactor
@@ -25,8 +26,6 @@ from conformance.target.streams import Backend, Stream
 from conformance.target.websocket import open_websocket
 from conformance.target.wire import (
     Body,
-    BodyError,
-    BodyTooLargeError,
     UnsendableError,
     join_url,
     sendable,
@@ -80,32 +79,6 @@ class Sent:
     def ok(self) -> bool:
         response = self.exchange.response
         return self.exchange.failure is None and response is not None and response.status < 300
-
-
-@dataclass(slots=True)
-class Outcome:
-    """What one attempt brought, before redaction."""
-
-    status: int = 0
-    headers: tuple[tuple[str, str], ...] = ()
-    http: str = "HTTP/1.1"
-    body: bytes = b""
-    failure: Failure | None = None
-    detail: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
-    connected: bool = False  # on a new connection
-    read: Body | None = None
-
-    def fail(self, failure: Failure, detail: str) -> None:
-        self.failure, self.detail = failure, " ".join(detail.split())[:500]
-
-    @property
-    def media_type(self) -> str:
-        value = next((value for name, value in self.headers if name.lower() == "content-type"), "")
-        return value.split(";")[0].strip().lower()
-
-    def header(self, name: str) -> str | None:
-        return next((value for key, value in self.headers if key.lower() == name), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +369,7 @@ class Session:
             async with asyncio.timeout(total) as deadline:
                 await self._exchange_bytes(request, out, outcome, deadline)
         except Exception as error:
-            _explain(error, outcome, total)
+            explain(error, outcome, total)
         if outcome.read is not None:
             outcome.body = outcome.read.content
         return outcome
@@ -422,7 +395,7 @@ class Session:
             if events:
                 outcome.facts["chunks"] = chunks
             stream = response.extensions.get("network_stream")
-            if isinstance(stream, Stream) and _has_body(out.method, outcome):
+            if isinstance(stream, Stream) and has_body(out.method, outcome):
                 chunked = outcome.header("transfer-encoding")
                 length = None if chunked else outcome.header("content-length")
                 if not stream.ends_with(int(length) if length else None):
@@ -448,7 +421,7 @@ class Session:
                     max_bytes=self.target.max_body_bytes,
                 )
         except Exception as error:
-            _explain(error, outcome, out.timeout or times.total)
+            explain(error, outcome, out.timeout or times.total)
             return outcome
         outcome.status, outcome.headers, outcome.body = opened.status, opened.headers, opened.body
         if opened.status == 101:
@@ -459,37 +432,3 @@ class Session:
 def _origin(url: httpx.URL) -> tuple[str, bytes, int]:
     port = url.port or (443 if url.scheme == "https" else 80)
     return url.scheme, url.raw_host.lower(), port
-
-
-def _has_body(method: str, outcome: Outcome) -> bool:
-    return method.upper() != "HEAD" and outcome.status >= 200 and outcome.status not in (204, 304)
-
-
-def _explain(error: Exception, outcome: Outcome, total: float) -> None:
-    """Turn what the client raised into the failure it stands for."""
-    received = outcome.read.received if outcome.read else 0
-    text = str(error) or type(error).__name__
-    if isinstance(error, BodyTooLargeError):
-        outcome.fail(Failure.ENDLESS, f"cut after {received} bytes: larger than max_body_bytes")
-    elif isinstance(error, BodyError):
-        outcome.fail(Failure.TRUNCATED if "ends early" in text else Failure.BROKEN, text)
-    elif isinstance(error, httpcore.ConnectTimeout):
-        outcome.fail(Failure.CONNECT, "no connection within the time limit")
-    elif isinstance(error, (httpcore.ConnectError, httpcore.ProxyError, httpcore.UnsupportedProtocol)):
-        outcome.fail(Failure.CONNECT, text)
-    elif isinstance(error, httpcore.TimeoutException):
-        silent = f"silent after {received} bytes of the body" if outcome.status else "no answer"
-        outcome.fail(Failure.TIMEOUT, f"{silent} within the time limit")
-    elif isinstance(error, TimeoutError):
-        if outcome.status:
-            outcome.fail(Failure.ENDLESS, f"cut after {received} bytes: the body did not end in time")
-        else:
-            outcome.fail(Failure.TIMEOUT, f"no answer within {total:g} s")
-    elif isinstance(error, httpcore.LocalProtocolError):
-        outcome.fail(Failure.REFUSED, f"the request cannot be put on the wire: {text}")
-    elif outcome.status and (isinstance(error, httpcore.NetworkError) or "complete message body" in text):
-        outcome.fail(Failure.TRUNCATED, f"after {received} bytes: {text}")
-    elif isinstance(error, OSError):
-        outcome.fail(Failure.CONNECT, text)
-    else:
-        outcome.fail(Failure.BROKEN, f"{type(error).__name__}: {text}")

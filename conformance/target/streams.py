@@ -7,6 +7,7 @@ saves a packet and a wake-up of the target for each request.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import Iterable
@@ -44,7 +45,8 @@ class Backend(httpcore.AsyncNetworkBackend):
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("connection timed out") from error
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError(str(error)) from error
+            number = getattr(error, "errno", None) or 0
+            raise httpcore.ConnectError(os.strerror(number) if number > 0 else str(error)) from error
         return Stream(_PlainStream(wire))
 
     async def sleep(self, seconds: float) -> None:

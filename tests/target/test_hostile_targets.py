@@ -118,6 +118,7 @@ def test_a_closed_port_is_no_connection() -> None:
     """Nobody listening is CONNECT, at once."""
     (sent,) = send(target_of(f"http://127.0.0.1:{unused_port()}/v1"), request())
     assert sent.exchange.failure is Failure.CONNECT
+    assert sent.exchange.detail == "Connection refused"
     assert sent.exchange.response is None
 
 
