@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from conformance.errors import ConformanceError
+from conformance.errors import ConformanceError, UsageError
 from conformance.exercise.embedded import EmbeddedGateway
 from conformance.exercise.execution import Gathering
 from conformance.exercise.jobs import Job
@@ -122,8 +122,12 @@ class ConformancePlugin:
             run_id = new_run_id(name, settings.effort, settings.seed, settings.started)
             settings = replace(settings, run_id=run_id)
             self._gathering = Gathering(settings)
+            try:
+                settings.folder.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                told = f"cannot write to {settings.folder}: {error.strerror or error}"
+                raise UsageError(told, hint="name another folder with --reports") from None
         self._settings = settings
-        settings.folder.mkdir(parents=True, exist_ok=True)
         self._send_reports_to(settings.folder)
 
     def _send_reports_to(self, folder: Path) -> None:

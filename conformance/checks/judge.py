@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 
 from conformance.checks import requests, responses  # noqa: F401  registers the checks
 from conformance.checks.registry import Context, Undecided, Violation, get_check
 from conformance.checks.requests import reached
 from conformance.contract import Contract, Validators, validators
 from conformance.contract.requirements import Requirements
-from conformance.model import Exchange, Finding, Kind, Requirement, Result, Verdict
+from conformance.model import Exchange, Failure, Finding, Kind, Purpose, Requirement, Result, Verdict
 
 MAX_FINDINGS = 10  # kept for one unit: enough to see a pattern, too few to drown in
 
@@ -67,9 +67,9 @@ class Judge:
         units: dict[tuple[str, str], _Unit] = {}
         seen: set[str] = set()
         counted = 0
-        for exchange in exchanges:
-            if exchange.operation not in self._known:
-                continue
+        for exchange in _with_outages(exchanges):
+            if exchange.operation not in self._known or exchange.facts.get("throttled"):
+                continue  # what was throttled has been sent again
             spoken = False
             for requirement, check in self._checks:
                 key = (requirement.id, exchange.operation)
@@ -93,6 +93,17 @@ class Judge:
                 seen.add(exchange.operation)
         results = tuple(unit.result(*key) for key, unit in units.items())
         return Judgement(results, frozenset(seen), counted)
+
+
+def _with_outages(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
+    """The exchanges; a time-out that a probe of the target then found unanswered too carries that fact."""
+    given = tuple(exchanges)
+    silences = [one.started for one in given if one.purpose is Purpose.PREFLIGHT and one.response is None]
+    for one in given:
+        if one.failure is Failure.TIMEOUT and any(started >= one.ended for started in silences):
+            yield replace(one, facts={**one.facts, "alive": False})
+        else:
+            yield one
 
 
 def _finding(requirement: Requirement, exchange: Exchange, violation: Violation) -> Finding:

@@ -44,7 +44,12 @@ _VIA = "conformance-execution"
 @click.option(
     "--fault", "faults", multiple=True, metavar="NAME", help="Fault of the embedded gateway (repeatable)."
 )
-@click.option("--latency", type=float, metavar="SECONDS", help="Delay of the embedded gateway's answers.")
+@click.option(
+    "--latency",
+    type=click.FloatRange(0, 60),
+    metavar="SECONDS",
+    help="Delay of its answers.",
+)
 def run(workers: str, **options: Any) -> int:
     """Exercise every operation of a target and judge what it answers."""
     arguments = [

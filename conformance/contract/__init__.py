@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from conformance.contract.loader import Contract, contract_names, load_contract
+from conformance.contract.loader import Contract, contract_names, count_errata, load_contract
 from conformance.contract.schemas import Problem, ResponseRule, Validator, Validators, validators
 
 __all__ = [
@@ -12,6 +12,7 @@ __all__ = [
     "Validator",
     "Validators",
     "contract_names",
+    "count_errata",
     "load_contract",
     "validators",
 ]

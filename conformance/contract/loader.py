@@ -153,6 +153,14 @@ def load_contract(
     )
 
 
+def count_errata(name: str, *, specs_dir: Path | str | None = None, strictness: str = "strict") -> int:
+    """How many overlay actions a strictness applies to a contract."""
+    from conformance.contract.overlay import read_overlay
+
+    sources = find_sources(name, specs_dir=specs_dir, strictness=strictness)
+    return sum(len(read_overlay(path).actions) for path in sources.overlays)
+
+
 def compile_contract(sources: Sources) -> dict[str, Any]:
     """Apply the errata to the document and name what has no operationId."""
     from conformance.contract.importer import import_text

@@ -10,9 +10,11 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Any
 
-from conformance.errors import SuiteError
+from conformance.errors import SuiteError, UsageError
 
 START_TIMEOUT_S = 30.0
+REFUSED_OPTIONS = 2
+FAULTS_HINT = "`conformance serve --list-faults` prints the faults there are"
 
 
 class EmbeddedGateway:
@@ -50,6 +52,8 @@ class EmbeddedGateway:
             announcement = None
         if not isinstance(announcement, dict):
             self.close()
+            if self._process.returncode == REFUSED_OPTIONS:  # it has said why on standard error
+                raise UsageError("the embedded reference gateway refuses its options", hint=FAULTS_HINT)
             raise SuiteError("the embedded reference gateway did not start", hint="try `conformance serve`")
         return announcement
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import conformance
+from conformance.contract import count_errata
 from conformance.exercise.settings import Settings, chosen
 from conformance.exercise.tidying import ledgers, tidy
 from conformance.exercise.worker import ItemReport, peak_memory
@@ -75,6 +76,7 @@ class Gathering:
                 plan.contract.version,
                 plan.contract.digest,
                 plan.contract.strictness,
+                count_errata(settings.contract, specs_dir=settings.specs_dir, strictness=settings.strictness),
             ),
             target=plan.target.describe(),
             effort=settings.effort,

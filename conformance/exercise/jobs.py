@@ -76,10 +76,9 @@ _NOTHING_TO_SEND = frozenset({"examples", "valid", "invalid", "method", "unknown
 async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
     """Send everything a job has to send, and remove what it made."""
     usage = plan.usage(job.operation)
-    lacking = sorted(plan.graph.needs(job.operation) - set(plan.target.capabilities))
-    if lacking:
-        told = f"the target does not declare {', '.join(lacking)}"
-        return Done(job, (), Verdict.NOT_APPLICABLE, told)
+    if lacking := plan.lacking(job.operation):
+        told = f"the profile {plan.profile.name} cannot do without {', '.join(lacking)}"
+        return Done(job, (), Verdict.INCONCLUSIVE, f"{told}, which the target does not declare")
     cases, why = cases_of(plan, job)
     if not cases:
         verdict = Verdict.NOT_APPLICABLE if job.concern in _NOTHING_TO_SEND else Verdict.INCONCLUSIVE

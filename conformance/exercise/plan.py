@@ -83,7 +83,15 @@ class Plan:
             return f"outside the claimed profile {self.profile.name}"
         if not self.target.takes(operation.group, operation.id):
             return "left out by the target file"
+        lacking = self.lacking(operation.id)
+        if lacking and not set(lacking) & set(self.profile.capabilities):
+            return f"not applicable: the target does not declare {', '.join(lacking)}"
         return ""
+
+    def lacking(self, operation: str) -> list[str]:
+        """Capabilities and model roles that an operation needs and the target does not declare."""
+        needed = self.graph.needs(operation) | self.graph.model_roles(operation)
+        return sorted(one for one in needed if not self.target.offers(one))
 
     def creates(self, case: Case) -> Resource | None:
         """The resource that a success of this case would create."""

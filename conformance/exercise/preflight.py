@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-from conformance.errors import PreflightError
+from conformance.errors import PreflightError, UsageError
 from conformance.exercise.outgoing import probe_of
 from conformance.exercise.plan import Plan
-from conformance.model import Exchange, Operation
+from conformance.model import Credential, Exchange, Operation
 from conformance.target import Session
 
 PROBES = 4
@@ -16,10 +16,16 @@ _REFUSALS = (401, 403)
 
 
 def preflight(plan: Plan) -> None:
-    """Probe a few harmless reads; PreflightError when nobody answers or the key is refused everywhere.
+    """Probe a few harmless reads; PreflightError when nobody answers or the key is refused everywhere,
+    UsageError when there is no key.
 
     What a probe answers beyond that is not judged here: a target that answers nonsense is a target.
     """
+    if plan.probes and not plan.target.has(Credential.OWNER):
+        raise UsageError(
+            "nobody to ask as: the target has no owner credential",
+            hint="[credentials.owner] in the target file, or CONFORMANCE_API_KEY with --base-url",
+        )
     exchanges = asyncio.run(_probe(plan, plan.probes[:PROBES]))
     if not exchanges:
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -140,6 +141,20 @@ def test_a_request_without_a_good_key_must_be_refused(
     assert requirement not in answers(401)
     assert requirement in answers(200)
     assert requirement in answers(404)
+
+
+def test_a_silence_of_the_whole_target_is_an_outage(judge: Judge) -> None:
+    """A time-out fails nothing when the probe sent right after it stayed unanswered as well."""
+    silent = exchange("createThread", failure=Failure.TIMEOUT)
+    probe = exchange(purpose=Purpose.PREFLIGHT, failure=Failure.TIMEOUT)
+    later = dataclasses.replace(probe, started=1.0, ended=2.0)
+    assert "RESP-HTTP-01" in failed(judge, silent)
+    assert failed(judge, silent, later) == set()
+
+
+def test_a_throttled_attempt_is_not_judged(judge: Judge) -> None:
+    """A 429 that was sent again must count neither for nor against anything."""
+    assert judge.judge([exchange(status=429, body=ERROR, facts={"throttled": True})]).results == ()
 
 
 def test_an_outage_proves_nothing(judge: Judge) -> None:
