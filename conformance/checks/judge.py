@@ -100,7 +100,8 @@ def _with_outages(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:
     given = tuple(exchanges)
     silences = [one.started for one in given if one.purpose is Purpose.PREFLIGHT and one.response is None]
     for one in given:
-        if one.failure is Failure.TIMEOUT and any(started >= one.ended for started in silences):
+        silent = one.purpose is Purpose.PREFLIGHT or any(started >= one.ended for started in silences)
+        if one.failure is Failure.TIMEOUT and silent:
             yield replace(one, facts={**one.facts, "alive": False})
         else:
             yield one
