@@ -62,6 +62,7 @@ class Purpose(StrEnum):
     VALID = "valid"  # generated, valid by the contract
     INVALID = "invalid"  # generated, invalid by the contract
     STREAM = "stream"  # the canonical request, answered as an event stream
+    SCENARIO = "scenario"  # a step of a story; the exchange's facts say which
     UNKNOWN_ID = "unknown-id"
     CREDENTIAL = "credential"  # canonical request under a credential that must be refused
     METHOD = "method"  # a method the path does not document
@@ -201,6 +202,7 @@ class Requirement:
     reason: str = ""
     check: str = ""
     fault: str = ""
+    scenarios: tuple[str, ...] = ()  # the stories that give occasion to judge it
 
 
 @dataclass(frozen=True, slots=True)

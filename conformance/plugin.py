@@ -22,7 +22,8 @@ from conformance.exercise.embedded import EmbeddedGateway
 from conformance.exercise.execution import Gathering
 from conformance.exercise.jobs import Job
 from conformance.exercise.preflight import preflight
-from conformance.exercise.scheduling import FixedShares, share
+from conformance.exercise.scenarios import scenarios
+from conformance.exercise.scheduling import FixedShares, key_of, share
 from conformance.exercise.settings import Settings, chosen, new_run_id
 from conformance.exercise.worker import ItemReport, Worker, peak_memory
 from conformance.generation.effort import EFFORTS
@@ -206,11 +207,21 @@ class ConformancePlugin:
 
     def pytest_generate_tests(self, metafunc: pytest.Metafunc) -> None:
         marker = metafunc.definition.get_closest_marker("concern")
-        if marker is None or "operation" not in metafunc.fixturenames:
+        if marker is None:
             return
         plan = self._plan()
         if not self._scope:
             self._scope = chosen(plan, self.settings)
+        if "scenario" in metafunc.fixturenames:
+            known = {operation.id for operation in plan.contract.operations}
+            told = [
+                one.name
+                for one in scenarios().values()
+                if any(name in known and not self._scope[name] for name in one.operations)
+                and known.issuperset(one.operations)
+            ]
+            metafunc.parametrize("scenario", told)
+            return
         concerned = [plan.requirements.get(name) for name in marker.args[1:]]
         operations = [
             operation
@@ -232,7 +243,11 @@ class ConformancePlugin:
 
         def is_serial(item: pytest.Item) -> bool:
             job = job_of(item)
-            return job is not None and "serial" in plan.usage(job.operation).flags
+            if job is None:
+                return False
+            if job.scenario:
+                return scenarios()[job.scenario].serial
+            return "serial" in plan.usage(job.operation).flags
 
         items.sort(key=is_serial)  # stable: tenant-wide state is touched when all else is done
 
@@ -243,8 +258,9 @@ class ConformancePlugin:
         if self._worker is None or (self.is_worker and not self._own_scheduler):
             return
         if self.is_worker:
-            mine = share([job.operation for job in jobs], self.settings.workers)
-            jobs = [jobs[index] for index in mine[int(self.name.removeprefix("gw"))]]
+            mine = share([key_of(item.nodeid) for item in session.items], self.settings.workers)
+            own = [session.items[index] for index in mine[int(self.name.removeprefix("gw"))]]
+            jobs = [job for item in own if (job := job_of(item)) is not None]
         self._worker.start(jobs)
 
     @pytest.hookimpl(optionalhook=True)
@@ -389,6 +405,9 @@ def job_of(item: pytest.Item) -> Job | None:
     marker = item.get_closest_marker("concern")
     callspec = getattr(item, "callspec", None)
     operation = callspec.params.get("operation") if callspec is not None else None
+    scenario = callspec.params.get("scenario") if callspec is not None else None
+    if marker is not None and isinstance(scenario, str):
+        return Job(item.nodeid, marker.args[0], scenarios()[scenario].operation, scenario)
     if marker is None or not isinstance(operation, str):  # pytest marks an empty set by a stand-in
         return None
     return Job(item.nodeid, marker.args[0], operation)

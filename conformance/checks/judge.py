@@ -64,35 +64,34 @@ class Judge:
 
     def judge(self, exchanges: Iterable[Exchange]) -> Judgement:
         """Judge exchanges of any origin; those of no known operation are passed over."""
+        given = [
+            exchange
+            for exchange in _with_outages(exchanges)
+            if exchange.operation in self._known and not exchange.facts.get("throttled")
+        ]  # what was throttled has been sent again
         units: dict[tuple[str, str], _Unit] = {}
-        seen: set[str] = set()
-        counted = 0
-        for exchange in _with_outages(exchanges):
-            if exchange.operation not in self._known or exchange.facts.get("throttled"):
-                continue  # what was throttled has been sent again
-            spoken = False
-            for requirement, check in self._checks:
+        judged: set[str] = set()
+        for requirement, check in self._checks:
+            for exchange, outcome in check(given, self._context):
                 key = (requirement.id, exchange.operation)
-                if key not in self._units:
-                    continue
-                outcome = check(exchange, self._context)
-                if outcome is None:
+                if outcome is None or key not in self._units:
                     continue
                 unit = units.setdefault(key, _Unit())
                 if isinstance(outcome, Undecided):
                     unit.undecided = unit.undecided or outcome.reason
                     continue
-                spoken = True
+                judged.add(exchange.id)
                 unit.judged += 1
                 for violation in outcome:
                     finding = _finding(requirement, exchange, violation)
                     if len(unit.findings) < MAX_FINDINGS:
                         unit.findings.setdefault(finding.fingerprint, finding)
-            counted += spoken
+        seen: set[str] = set()
+        for exchange in given:
             if exchange.operation not in seen and reached(exchange, self._context):
                 seen.add(exchange.operation)
         results = tuple(unit.result(*key) for key, unit in units.items())
-        return Judgement(results, frozenset(seen), counted)
+        return Judgement(results, frozenset(seen), len(judged))
 
 
 def _with_outages(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from conformance.contract import Contract, Validators
@@ -44,29 +44,53 @@ class Context:
         return self.contract.operation(exchange.operation)
 
 
+#: What a check says of one exchange among several.
+Ruling = tuple[Exchange, Outcome]
 Check = Callable[[Exchange, Context], Outcome]
-_CHECKS: dict[str, Check] = {}
+SequenceCheck = Callable[[Sequence[Exchange], Context], Iterable[Ruling]]
+_CHECKS: dict[str, SequenceCheck] = {}
 
 
 def check(name: str) -> Callable[[Check], Check]:
-    """Register a pure function under the name that requirements refer to."""
+    """Register a pure function over single exchanges under the name that requirements refer to."""
 
     def register(function: Check) -> Check:
-        if name in _CHECKS:
-            raise ValueError(f"two checks named {name}")
-        _CHECKS[name] = function
+        def each(exchanges: Sequence[Exchange], context: Context) -> Iterable[Ruling]:
+            return ((exchange, function(exchange, context)) for exchange in exchanges)
+
+        _add(name, each)
         return function
 
     return register
 
 
-def get_check(name: str) -> Check:
-    """The check of that name; UnknownNameError where there is none."""
+def sequence(name: str) -> Callable[[SequenceCheck], SequenceCheck]:
+    """Register a pure function over all exchanges of one item, in the order sent.
+
+    It yields a ruling for each exchange it can speak of; a ruling belongs to the operation that the
+    exchange answered.
+    """
+
+    def register(function: SequenceCheck) -> SequenceCheck:
+        _add(name, function)
+        return function
+
+    return register
+
+
+def _add(name: str, function: SequenceCheck) -> None:
+    if name in _CHECKS:
+        raise ValueError(f"two checks named {name}")
+    _CHECKS[name] = function
+
+
+def get_check(name: str) -> SequenceCheck:
+    """The check of that name, over the exchanges of one item; UnknownNameError where there is none."""
     try:
         return _CHECKS[name]
     except KeyError:
         raise UnknownNameError("check", name, _CHECKS) from None
 
 
-def known_checks() -> Mapping[str, Check]:
+def known_checks() -> Mapping[str, SequenceCheck]:
     return dict(_CHECKS)

@@ -1,13 +1,14 @@
 """Requirements of a contract, as data, and the operations each of them speaks of.
 
-Source: ``specs/<contract>/requirements.yaml``. A contract without that file is judged by the
+Source: ``specs/<contract>/requirements.yaml`` and, area by area, ``requirements/*.yaml`` beside it.
+Operations are named by id or as ``METHOD /path``. A contract without that file is judged by the
 requirements that hold for any contract (``scope: any``) of the packaged one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from functools import cached_property
 from typing import Any
 
@@ -96,12 +97,22 @@ def load_requirements(contract: Contract, graph: Graph) -> Requirements:
     """Read and check the requirements of a contract; ContractError names the entry at fault."""
     own = find_specs(contract.specs_dir) / contract.name / "requirements.yaml"
     path = own if own.is_file() else find_specs(None) / FALLBACK / "requirements.yaml"
-    entries = yaml.load(path.read_text("utf-8"), Loader=yaml.CSafeLoader)["requirements"]
+    files = [path, *(sorted((path.parent / "requirements").glob("*.yaml")) if path == own else ())]
+    entries = [
+        (file.name, entry)
+        for file in files
+        for entry in yaml.load(file.read_text("utf-8"), Loader=yaml.CSafeLoader)["requirements"]
+    ]
+    labels = {operation.label: operation.id for operation in contract.operations}
     found: dict[str, Requirement] = {}
-    for entry in entries:
+    for name, entry in entries:
         if path != own and entry.get("scope") != "any":
             continue
-        requirement = _requirement(path.name, entry)
+        requirement = _requirement(name, entry)
+        named = tuple(labels.get(one, one) for one in requirement.operations)
+        for one in named:
+            contract.operation(one)  # UnknownNameError for a stranger
+        requirement = replace(requirement, operations=named)
         if requirement.id in found:
             raise ContractError(f"{path.name}: {requirement.id} stands there twice")
         found[requirement.id] = requirement
@@ -120,6 +131,7 @@ def _requirement(source: str, entry: Mapping[str, Any]) -> Requirement:
         values["level"] = Level(entry["level"])
         values["kind"] = Kind(entry["kind"])
         values["operations"] = tuple(entry.get("operations", ()))
+        values["scenarios"] = tuple(entry.get("scenarios", ()))
         return Requirement(**values)
     except (KeyError, TypeError, ValueError) as error:
         raise ContractError(f"{source}: {name}: {error}") from error

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from conformance.errors import SuiteError
 from conformance.exercise.jobs import Done, Job, resend, run
 from conformance.exercise.plan import Plan
+from conformance.exercise.scenarios import scenarios
 from conformance.model import Case, Exchange
 from conformance.target import Ledger, Session
 
@@ -38,7 +39,7 @@ class Engine:
         """Begin jobs; those on ``serial`` operations begin when all the others are done, one by one."""
         together: list[asyncio.Task[Done]] = []
         for job in jobs:
-            if job.operation in serial:
+            if scenarios()[job.scenario].serial if job.scenario else job.operation in serial:
                 task = self._loop.create_task(self._after(list(together), job))
             else:
                 task = self._loop.create_task(self._slotted(job))

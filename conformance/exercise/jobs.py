@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from conformance.exercise.binding import UnboundError
 from conformance.exercise.plan import NotAllowedError, Plan
+from conformance.exercise.scenarios import Scenario, scenarios
+from conformance.exercise.scenarios.story import Story
 from conformance.exercise.world import Unprepared, World
 from conformance.generation.canonical import canonical_case
 from conformance.generation.variants import credential_cases, method_cases, stream_case, unknown_id_cases
@@ -26,6 +28,7 @@ class Job:
     item: str
     concern: str
     operation: str
+    scenario: str = ""  # the story that a scenario item tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,8 @@ _NOTHING_TO_SEND = frozenset({"examples", "valid", "invalid", "method", "unknown
 
 async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
     """Send everything a job has to send, and remove what it made."""
+    if job.scenario:
+        return await _tell(scenarios()[job.scenario], job, World(plan, session, ledger, job.item))
     usage = plan.usage(job.operation)
     if lacking := plan.lacking(job.operation):
         told = f"the profile {plan.profile.name} cannot do without {', '.join(lacking)}"
@@ -114,7 +119,28 @@ async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
     return Done(job, exchanges, None, problems[0] if problems else "", sent, len(problems))
 
 
-Runner = Callable[[Job], Awaitable[Done]]
+async def _tell(scenario: Scenario, job: Job, world: World) -> Done:
+    """Tell a story to its end, or as far as the target lets it."""
+    plan, reason = world.plan, ""
+    lacking = [one for one in scenario.needs if not plan.target.offers(one)]
+    if lacking:
+        return Done(job, (), Verdict.NOT_APPLICABLE, f"the target does not declare {', '.join(lacking)}")
+    try:
+        for operation in scenario.operations:
+            plan.permit(operation, _AS_STORY)
+        await scenario.tell(Story(world))
+    except (NotAllowedError, Unprepared, UnboundError) as problem:
+        reason = str(problem)
+    finally:
+        await asyncio.shield(world.cleanup())
+    exchanges = tuple(sorted(world.exchanges, key=lambda exchange: exchange.started))
+    steps = sum(exchange.purpose is Purpose.SCENARIO for exchange in exchanges)
+    if reason and not steps:
+        return Done(job, exchanges, Verdict.INCONCLUSIVE, reason, 0, 1)
+    return Done(job, exchanges, None, reason, max(steps, 1), 1 if reason else 0)
+
+
+_AS_STORY = Case(id="", operation="", purpose=Purpose.SCENARIO)
 
 
 async def resend(case: Case, job: Job, plan: Plan, session: Session, ledger: Ledger) -> tuple[Exchange, ...]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from conformance.exercise.plan import Plan
 from conformance.generation.canonical import canonical_case
@@ -12,7 +14,13 @@ from conformance.target import Outgoing
 
 
 def outgoing(
-    plan: Plan, case: Case, item: str, *, path: str | None = None, creates: bool = False
+    plan: Plan,
+    case: Case,
+    item: str,
+    *,
+    path: str | None = None,
+    creates: bool = False,
+    facts: Mapping[str, Any] | None = None,
 ) -> Outgoing:
     """The request of a case whose symbols are all replaced; ``path`` overrides the one it would fill in."""
     operation = plan.contract.operation(case.operation)
@@ -32,7 +40,7 @@ def outgoing(
         purpose=case.purpose,
         item=item,
         case=case.id,
-        facts={"note": case.note} if case.note else {},
+        facts={**({"note": case.note} if case.note else {}), **(facts or {})},
         creates=creates,
     )
 

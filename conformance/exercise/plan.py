@@ -18,7 +18,15 @@ from conformance.model import Case, Credential, Operation, Purpose
 from conformance.target import Target
 
 _HONEST = frozenset(
-    {Purpose.CANONICAL, Purpose.STREAM, Purpose.EXAMPLE, Purpose.VALID, Purpose.INVALID, Purpose.PREPARE}
+    {
+        Purpose.CANONICAL,
+        Purpose.STREAM,
+        Purpose.SCENARIO,
+        Purpose.EXAMPLE,
+        Purpose.VALID,
+        Purpose.INVALID,
+        Purpose.PREPARE,
+    }
 )
 
 

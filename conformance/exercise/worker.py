@@ -16,6 +16,7 @@ from conformance.contract import load_contract
 from conformance.exercise.engine import Engine
 from conformance.exercise.jobs import Done, Job
 from conformance.exercise.plan import Plan
+from conformance.exercise.scenarios import scenarios
 from conformance.exercise.settings import Settings
 from conformance.generation.effort import EFFORTS
 from conformance.generation.shrinking import shrink
@@ -116,7 +117,7 @@ class Worker:
         if done.verdict is None and job.concern in ("valid", "invalid"):
             results = self._with_shrunk(job, done, results)
         results = (*results, *self._unjudged(job, done, requirements, results))
-        verdict, reason = _verdict(job, results, requirements)
+        verdict, reason = _verdict(job, done, results, requirements)
         wanted = {finding.exchange for result in results for finding in result.findings}
         return ItemReport(
             nodeid=job.item,
@@ -137,6 +138,9 @@ class Worker:
         self, job: Job, done: Done, requirements: Sequence[str], results: Sequence[Result]
     ) -> Iterable[Result]:
         """A result for each requirement of the concern that nothing was judged by, with the reason."""
+        if job.scenario:
+            yield from self._untold(job, done, results)
+            return
         said = {result.requirement for result in results if result.operation == job.operation}
         operation = self.plan.contract.operation(job.operation)
         for name in requirements:
@@ -149,6 +153,22 @@ class Worker:
             elif done.cases and not done.unsent:
                 reason = "no answer gave occasion to judge it"
                 yield Result(name, job.operation, Verdict.NOT_APPLICABLE, 0, (), reason)
+
+    def _untold(self, job: Job, done: Done, results: Sequence[Result]) -> Iterable[Result]:
+        """A result for each unit that a story was to give occasion for, when it broke off or was not told."""
+        if done.verdict is None and not done.reason:
+            return
+        said = {(result.requirement, result.operation) for result in results}
+        verdict = done.verdict or Verdict.INCONCLUSIVE
+        told_of = scenarios()[job.scenario].operations
+        for name, operation in self.plan.requirements.universe:
+            requirement = self.plan.requirements.get(name)
+            if (
+                job.scenario in requirement.scenarios
+                and operation in told_of
+                and (name, operation) not in said
+            ):
+                yield Result(name, operation, verdict, 0, (), f"{job.scenario}: {done.reason}")
 
     def _with_shrunk(self, job: Job, done: Done, results: tuple[Result, ...]) -> tuple[Result, ...]:
         """Results whose first decisive finding shows the smallest case that still fails.
@@ -206,15 +226,19 @@ class Worker:
         self.ledger.close()
 
 
-def _verdict(job: Job, results: Iterable[Result], requirements: Sequence[str]) -> tuple[Verdict, str]:
+def _verdict(
+    job: Job, done: Done, results: Iterable[Result], requirements: Sequence[str]
+) -> tuple[Verdict, str]:
     """The item's own verdict: any decisive finding fails it; else what its requirements came to."""
     mine: list[Result] = []
     for result in results:
         for finding in result.findings:
             if finding.level is Level.MUST and not finding.stricter_than_practice:
                 return Verdict.FAIL, f"{finding.requirement} {finding.operation}: {finding.message}"
-        if result.operation == job.operation and result.requirement in requirements:
+        if job.scenario or (result.operation == job.operation and result.requirement in requirements):
             mine.append(result)
+    if job.scenario and (done.verdict is not None or done.reason):
+        return done.verdict or Verdict.INCONCLUSIVE, done.reason
     if any(result.judged for result in mine):
         return Verdict.PASS, ""
     for verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE):

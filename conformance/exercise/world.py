@@ -76,6 +76,21 @@ class World:
         self._note_removal(case, sent.exchange)
         return sent.exchange
 
+    async def make(self, name: str) -> Made:
+        """A resource of the graph, made on first call, its parents before it."""
+        async with self._preparing:
+            return await self._make(name)
+
+    async def step(self, case: Case, facts: Mapping[str, Any], *, keep: bool = True) -> Sent:
+        """A step of a scenario: like ``send``, with facts for the checks, and the answer as it came."""
+        await self.prepare(case)
+        before = dict(self.made)
+        sent, _ = await self._deliver(case, self.plan.creates(case), facts, replaces=keep)
+        if not keep:
+            self.made = before
+        self._note_removal(case, sent.exchange)
+        return sent
+
     async def prepare(self, case: Case) -> None:
         """Make every resource that the case needs and that does not exist yet, parents first."""
         async with self._preparing:
@@ -88,13 +103,23 @@ class World:
             for name in bound(part):
                 await self._make(name)
 
-    async def _deliver(self, case: Case, creates: Resource | None) -> tuple[Sent, Made | None]:
-        """Send a case; the intent to create stands in the ledger before the request leaves."""
+    async def _deliver(
+        self,
+        case: Case,
+        creates: Resource | None,
+        facts: Mapping[str, Any] | None = None,
+        *,
+        replaces: bool = False,
+    ) -> tuple[Sent, Made | None]:
+        """Send a case; the intent to create stands in the ledger before the request leaves.
+
+        What is created stands for its kind from then on if it is the first, or if it ``replaces``.
+        """
         if self.plan.halt.on:
             raise Unprepared("interrupted")
         bound_case = bind(case, self._stand_in if case.purpose in _NEEDS_NOTHING else self._lookup)
         entry = self._intend(creates)
-        sent = await self._exchange(bound_case)
+        sent = await self._exchange(bound_case, facts)
         if creates is None:
             return sent, None
         if not _success(sent.exchange):
@@ -102,19 +127,23 @@ class World:
             if refused:
                 self.ledger.failed(entry, f"{sent.exchange.failure or _status(sent.exchange)}")
             return sent, None
-        return sent, await self._keep(creates, _representation(sent, creates.id), entry)
+        made = await self._keep(creates, _representation(sent, creates.id), entry)
+        if made is not None and replaces:
+            for name in {creates.name, creates.variant_of or creates.name}:
+                self.made[name] = made
+        return sent, made
 
     def _intend(self, resource: Resource | None) -> str:
         if resource is None:
             return ""
         return self.ledger.intent(resource.name, resource.create or "", self.item, self.plan.marker)
 
-    async def _exchange(self, case: Case) -> Sent:
+    async def _exchange(self, case: Case, facts: Mapping[str, Any] | None = None) -> Sent:
         """Send a case whose symbols are all replaced."""
         operation = self.plan.contract.operation(case.operation)
-        out = outgoing(self.plan, case, self.item, creates=self.plan.creates(case) is not None)
+        out = outgoing(self.plan, case, self.item, creates=self.plan.creates(case) is not None, facts=facts)
         upgrade = operation.websocket and case.method is None and case.credential is Credential.OWNER
-        if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.EXAMPLE, Purpose.VALID):
+        if upgrade and case.purpose in (Purpose.CANONICAL, Purpose.SCENARIO, Purpose.EXAMPLE, Purpose.VALID):
             sent = await self.session.websocket(out)
         else:
             sent = await self.session.send(out)

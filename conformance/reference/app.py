@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote_to_bytes
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from . import faults
+from . import deviations, faults
 from .auth import authenticate, authorise
 from .core import (
     HANDLERS,
@@ -164,7 +164,10 @@ class App:
         handler = HANDLERS.get(endpoint.operation)
         if handler is None:
             raise Refusal(501, f"{endpoint.operation} has no behaviour.", code="not_implemented")
-        return self._reply(handler(call), endpoint)
+        outcome = handler(call)
+        if self.gateway.faults:
+            outcome = deviations.apply(outcome, call)
+        return self._reply(outcome, endpoint)
 
     def _reply(self, outcome: Any, endpoint: Endpoint) -> Reply:
         if isinstance(outcome, EventStream):

@@ -88,9 +88,7 @@ def test_a_capability_not_declared_is_not_applicable(
 ) -> None:
     """What a target does not claim to be able to do is not asked of it, and named as the reason."""
     target = write_target(announcement, capabilities=["streaming"])
-    execution = run(
-        tmp_path / "reports", *SMOKE, "--target", target, *only("connectRealtime", "listModels")
-    )
+    execution = run(tmp_path / "reports", *SMOKE, "--target", target, *only("connectRealtime", "listModels"))
     assert execution.units()["OP-CANON-01", "connectRealtime"] == "not applicable"
     assert execution.units()["OP-CANON-01", "listModels"] == "pass"
     assert execution.code == 3, "an operation that was never reached earned a certificate"

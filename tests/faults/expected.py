@@ -106,7 +106,9 @@ NOT_YET = {
     "stale-list": Gap(KEYS, _SEQUENCE),
     "vector-store-miscounts": Gap(("createVectorStore", "getVectorStore"), _SEQUENCE),
     "secret-shown-again": Gap(KEYS, "a secret is a string like any other to the schema"),
-    "error-reveals-key": Gap(ASSISTANT, "an error body may hold further fields; none is searched for the key"),
+    "error-reveals-key": Gap(
+        ASSISTANT, "an error body may hold further fields; none is searched for the key"
+    ),
     "wrong-total": Gap(KEYS, _PAGES),
     "list-ignores-limit": Gap(("listAssistants", "createAssistant"), _PAGES),
     "list-ignores-order": Gap(("listAssistants", "createAssistant"), _PAGES),
@@ -124,7 +126,9 @@ NOT_YET = {
     "lost-terminal-event": Gap(RUN, _STREAM_END),
     "stream-no-done": Gap(RUN, _STREAM_END),
     "stream-without-end": Gap(CHAT, _STREAM_END),
-    "stream-truncated": Gap(CHAT, "an unfinished event is dropped, as readers of streams must; " + _STREAM_END),
+    "stream-truncated": Gap(
+        CHAT, "an unfinished event is dropped, as readers of streams must; " + _STREAM_END
+    ),
     "realtime-silent": Gap(("connectRealtime",), _REALTIME),
     "realtime-aborts": Gap(("connectRealtime",), _REALTIME),
 }

@@ -80,9 +80,7 @@ def test_a_fault_fails_the_requirements_that_speak_of_it(
 
 
 @pytest.mark.parametrize("fault", CAUGHT_ELSEWHERE)
-def test_a_fault_shows_where_its_effect_is_seen(
-    fault: str, tmp_path: Path, record_property: Record
-) -> None:
+def test_a_fault_shows_where_its_effect_is_seen(fault: str, tmp_path: Path, record_property: Record) -> None:
     """What one operation spoils must be found on the operation that answers wrongly for it."""
     operations, expected = CAUGHT_ELSEWHERE[fault]
     observed = exercise(operations, tmp_path, faults=[fault])
