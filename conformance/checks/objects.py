@@ -86,12 +86,27 @@ def _json(body: bytes) -> Any:
 
 def views(exchanges: Iterable[Exchange], *kinds: str) -> Iterator[View]:
     """Every view of the kinds named (all when none is) in successful exchanges, in the order seen."""
+    seen = _seen(exchanges) if isinstance(exchanges, list | tuple) else tuple(_all_views(exchanges))
+    return (view for view in seen if not kinds or view.kind in kinds)
+
+
+#: The exchanges last asked for and their views: some hundred checks ask for the same ones in a row.
+_last: tuple[Sequence[Exchange], int, tuple[View, ...]] = ((), 0, ())
+
+
+def _seen(exchanges: Sequence[Exchange]) -> tuple[View, ...]:
+    global _last
+    held, size, found = _last
+    if held is not exchanges or size != len(exchanges):
+        found = tuple(_all_views(exchanges))
+        _last = (exchanges, len(exchanges), found)
+    return found
+
+
+def _all_views(exchanges: Iterable[Exchange]) -> Iterator[View]:
     for exchange in exchanges:
-        if not succeeded(exchange):
-            continue
-        for view in _views(exchange):
-            if not kinds or view.kind in kinds:
-                yield view
+        if succeeded(exchange):
+            yield from _views(exchange)
 
 
 def _views(exchange: Exchange) -> Iterator[View]:

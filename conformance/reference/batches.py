@@ -10,6 +10,7 @@ from . import chat, completions, embeddings
 from .core import Answer, Call, Record, Refusal, Upload, handles, new_id, new_uuid
 from .files import content_of, keep, lines_of
 from .lifetimes import Stage, reached
+from .objects import page
 from .schemas import first_problem
 from .streams import encode_json
 from .validation import parse_json
@@ -177,19 +178,9 @@ def _one(call: Call, operation: str, body: Record) -> tuple[int, Record]:
 
 @handles("listBatches")
 def list_batches(call: Call) -> Record:
-    ordered = [_settle(call, identifier) for identifier in reversed(call.tenant.of(BATCHES))]
-    ids = [one["id"] for one in ordered]
-    start = 0
-    if "after" in call.query:
-        if call.query["after"] not in ids:
-            message = f"No object found with id '{call.query['after']}'."
-            raise Refusal(400, message, param="after", code="invalid_cursor")
-        start = ids.index(call.query["after"]) + 1
-    page = ordered[start : start + call.query.get("limit", 20)]
-    found: Record = {"object": "list", "data": page, "has_more": start + len(page) < len(ordered)}
-    if page:
-        found |= {"first_id": page[0]["id"], "last_id": page[-1]["id"]}
-    return found
+    """Newest first; an empty page names no ends, since the contract would have them texts."""
+    found = page(call, [_settle(call, identifier) for identifier in call.tenant.of(BATCHES)])
+    return {name: value for name, value in found.items() if value is not None}
 
 
 @handles("retrieveBatch")

@@ -8,6 +8,7 @@ from typing import Any
 from .core import Call, Record, Refusal, Upload, handles, new_id
 from .files import keep, lines_of
 from .lifetimes import Stage, reached
+from .objects import page
 from .models import own_model
 from .text import count, digest
 from .validation import parse_json
@@ -136,27 +137,16 @@ def _loss(step: int) -> float:
     return round(1.5 / step, 4)
 
 
-def _page(records: list[Record], query: dict[str, Any], *, envelope: bool) -> Record:
-    """Newest first; ``after`` names the last one seen. Raises Refusal(400) for an unknown cursor."""
-    ordered = list(reversed(records))
-    ids = [one["id"] for one in ordered]
-    start = 0
-    if "after" in query:
-        if query["after"] not in ids:
-            message = f"No object found with id '{query['after']}'."
-            raise Refusal(400, message, param="after", code="invalid_cursor")
-        start = ids.index(query["after"]) + 1
-    page = ordered[start : start + query.get("limit", 20)]
-    found = {"object": "list", "data": page, "has_more": start + len(page) < len(ordered)}
-    if envelope:
-        found |= {"first_id": page[0]["id"] if page else None, "last_id": page[-1]["id"] if page else None}
-    return found
+def _page(call: Call, records: list[Record], *, limit: int = 20, envelope: bool = False) -> Record:
+    """Newest first; most lists of this family name no ends of their pages."""
+    found = page(call, records, limit=limit)
+    return found if envelope else {name: found[name] for name in ("object", "data", "has_more")}
 
 
 @handles("listPaginatedFineTuningJobs")
 def list_jobs(call: Call) -> Record:
     jobs = [_settle(call, identifier)["job"] for identifier in call.tenant.of(JOBS)]
-    return _page(jobs, call.query, envelope=False)
+    return _page(call, jobs)
 
 
 @handles("retrieveFineTuningJob")
@@ -177,7 +167,7 @@ def cancel_job(call: Call) -> Any:
 @handles("listFineTuningEvents")
 def list_events(call: Call) -> Record:
     entry = _settle(call, call.path["fine_tuning_job_id"])
-    return _page(entry["events"], call.query, envelope=False)
+    return _page(call, entry["events"])
 
 
 @handles("listFineTuningJobCheckpoints")
@@ -202,4 +192,4 @@ def list_checkpoints(call: Call) -> Record:
                 "metrics": metrics,
             }
         )
-    return _page(checkpoints, call.query, envelope=True)
+    return _page(call, checkpoints, limit=10, envelope=True)

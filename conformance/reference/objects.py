@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from conformance.reference.core import Call, Record, Refusal, cursor_page
+from conformance.reference.deviations.pagination import distorted
 from conformance.reference.faults import declare
 
 METADATA_PAIRS = 16
@@ -65,16 +66,21 @@ def page(
     records: Iterable[Record],
     show: Callable[[Record], Record] = public,
     keep: Callable[[Record], bool] = lambda record: True,
+    *,
+    order: str = "desc",
+    limit: int = 20,
 ) -> Record:
     """One page of records (in creation order) as the query asks for it, each shown by ``show``.
 
-    A cursor may name a record that ``keep`` filters out: no page ever holds its own cursor.
+    ``order`` and ``limit`` are those of a query that names none. A cursor may name a record that
+    ``keep`` filters out: no page ever holds its own cursor.
     """
-    query = dict(call.query)
+    query = {"order": order, **call.query}
     if call.fault("forgotten-cursor"):
         query.pop("after", None)
     cursors = (query.get("after"), query.get("before"))
-    found = cursor_page([record for record in records if keep(record) or record["id"] in cursors], query)
+    kept = [record for record in records if keep(record) or record["id"] in cursors]
+    found = cursor_page(*distorted(call, kept, query), default_limit=limit)
     return {**found, "data": [show(record) for record in found["data"]]}
 
 

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .chat import content_text
-from .core import Answer, Call, EventStream, Record, Tenant, cursor_page, handles, new_id, not_found
+from .core import Answer, Call, EventStream, Record, Tenant, handles, new_id, not_found
+from .objects import page
 from .streams import each
 from .text import arguments, compose, count, cut, sample, serving, tokens
 from .usage import finish
@@ -289,4 +290,5 @@ def delete_response(call: Call) -> Record:
 
 @handles("listInputItems")
 def list_input_items(call: Call) -> Record:
-    return cursor_page(_stored(call.tenant, call.path["response_id"])["items"], call.query)
+    order = "desc" if call.fault("input-items-newest-first") else "asc"
+    return page(call, _stored(call.tenant, call.path["response_id"])["items"], order=order)
