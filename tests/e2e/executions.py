@@ -77,7 +77,9 @@ class Ended:
 
 def environment(**more: str) -> dict[str, str]:
     """Ours, without what a developer may have set for real targets, and wide enough not to fold lines."""
-    own = {name: value for name, value in os.environ.items() if not name.startswith(("CONFORMANCE_", "PYTEST_"))}
+    own = {
+        name: value for name, value in os.environ.items() if not name.startswith(("CONFORMANCE_", "PYTEST_"))
+    }
     return {**own, "COLUMNS": "200", **more}
 
 
@@ -104,7 +106,9 @@ def ended(process: subprocess.Popen[str], reports: Path, began: float, within: f
     return Ended(process.returncode, out, err, time.monotonic() - began, reports)
 
 
-def run(reports: Path, *arguments: str, within: float = LONGEST_S, env: Mapping[str, str] | None = None) -> Ended:
+def run(
+    reports: Path, *arguments: str, within: float = LONGEST_S, env: Mapping[str, str] | None = None
+) -> Ended:
     """``conformance run`` with these arguments."""
     began = time.monotonic()
     return ended(start(*RUN, "--reports", str(reports), *arguments, env=env), reports, began, within)

@@ -48,7 +48,10 @@ def test_an_unknown_fault_names_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("keys", "told"),
     [
-        ({"credentials": {"owner": {"key": "${NO_SUCH_KEY_HERE}"}}}, ["credentials.owner", "NO_SUCH_KEY_HERE"]),
+        (
+            {"credentials": {"owner": {"key": "${NO_SUCH_KEY_HERE}"}}},
+            ["credentials.owner", "NO_SUCH_KEY_HERE"],
+        ),
         ({"bsae_url": "x"}, ["bsae_url", "unknown key", "'base_url'"]),
         ({"profile": "asistants"}, ["profile", "'asistants'", "'assistants'"]),
         ({"include": {"groups": ["Asistants"]}}, ["include.groups", "'Asistants'", "'Assistants'"]),

@@ -33,6 +33,7 @@ def requiring_specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = {"required": True, "schema": {"type": "string", "minLength": 1}}
     action = {
         "target": "$.paths['/models'].get.responses['200']",
+        "description": "a header to be missed",
         "update": {"headers": {"X-Request-Id": header}},
     }
     path = specs / "portkey" / "errata.strict.overlay.yaml"
@@ -80,9 +81,7 @@ def test_a_fault_fails_the_requirements_that_speak_of_it(
 
 
 @pytest.mark.parametrize("fault", CAUGHT_ELSEWHERE)
-def test_a_fault_shows_where_its_effect_is_seen(
-    fault: str, tmp_path: Path, record_property: Record
-) -> None:
+def test_a_fault_shows_where_its_effect_is_seen(fault: str, tmp_path: Path, record_property: Record) -> None:
     """What one operation spoils must be found on the operation that answers wrongly for it."""
     operations, expected = CAUGHT_ELSEWHERE[fault]
     observed = exercise(operations, tmp_path, faults=[fault])
