@@ -57,13 +57,15 @@ def test_a_key_that_is_refused_everywhere(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"), [(200, "text/html"), (500, "500")], ids=["success in HTML", "errors in HTML"]
+    ("status", "scope", "told"),
+    [(200, [], "text/html"), (500, ["--group", "Assistants"], "500")],
+    ids=["success", "errors"],
 )
-def test_html_to_everything(status: int, told: str, tmp_path: Path) -> None:
-    """A web server instead of a gateway: exit 1, the reason names the failed MUST units."""
+def test_html_to_everything(status: int, scope: list[str], told: str, tmp_path: Path) -> None:
+    """A web server instead of a gateway, well or broken: exit 1, the findings name what is wrong."""
     page = b"<!doctype html><title>Welcome</title><p>It works!"
     with answering(lambda *_: (status, _HTML, page)) as url:
-        execution = run(tmp_path, *_SMOKE, "--base-url", url, env=KEYS)
+        execution = run(tmp_path, *_SMOKE, *scope, "--base-url", url, env=KEYS)
     assert execution.code == 1, execution.said
     assert execution.card["verdict"]["word"] == "not conformant"
     assert execution.card["denominators"]["operations"]["reached"] == 0
@@ -75,13 +77,12 @@ def test_html_to_everything(status: int, told: str, tmp_path: Path) -> None:
 def test_bodies_of_ten_megabytes(tmp_path: Path) -> None:
     """Bodies larger than the limit are cut and judged; neither memory nor reports grow with them."""
     huge = b'{"object": "list", "data": "' + b"x" * 10_000_000 + b'"}'
-    chosen = only("listModels", "listAssistants", "listFiles")
+    chosen = only("listModels", "listFiles")
     with answering(lambda *_: (200, _JSON, huge)) as url:
         execution = run(tmp_path, "--effort", "smoke", "-n", "0", "--base-url", url, *chosen, env=KEYS)
     assert execution.code == 1, execution.said
     assert {one["operation"] for one in execution.card["findings"]["list"]} >= {"listModels", "listFiles"}
-    pages = [one for one in execution.folder.rglob("*.html")]
-    assert all(one.stat().st_size < 2_000_000 for one in pages)
+    assert all(one.stat().st_size < 2_000_000 for one in execution.folder.rglob("*.html"))
     assert max(one["peak_bytes"] for one in execution.card["memory"]) < 600 * 1024 * 1024
     _soon(execution)
 
