@@ -62,12 +62,13 @@ class MemoryWatch(threading.Thread):
 
     def run(self) -> None:
         while not self._over.wait(SAMPLE_S):
-            sizes = []
             try:
                 root = psutil.Process(self._pid)
-                for process in [root, *root.children(recursive=True)]:
-                    if GATEWAY not in " ".join(process.cmdline()):
-                        sizes.append(process.memory_info().rss)
+                sizes = [
+                    process.memory_info().rss
+                    for process in [root, *root.children(recursive=True)]
+                    if GATEWAY not in " ".join(process.cmdline())
+                ]
             except psutil.Error:
                 continue
             self.largest = max(self.largest, *sizes, 0)

@@ -42,14 +42,14 @@ def main() -> int:
             assert isinstance(findings, dict)
             operations, exchanges = denominators["operations"], denominators["exchanges"]
             print(
-                f"seed {seed:3}: exit {card['code']}, {operations['reached']}/{operations['total']} operations, "
-                f"{exchanges['judged']:,} judged, {findings['total']} findings, {time.monotonic() - began:.0f} s",
+                f"seed {seed:3}: exit {card['code']},"
+                f" {operations['reached']}/{operations['total']} operations,"
+                f" {exchanges['judged']:,} judged, {findings['total']} findings,"
+                f" {time.monotonic() - began:.0f} s",
                 flush=True,
             )
-            for finding in findings["list"]:
-                print(
-                    f"    {finding['level']} {finding['requirement']} {finding['operation']}: {finding['message']}"
-                )
+            for one in findings["list"]:
+                print(f"    {one['level']} {one['requirement']} {one['operation']}: {one['message']}")
             bad += bool(card["code"] or findings["total"])
     print(f"{options.seeds - bad} of {options.seeds} seeds without a finding")
     return 1 if bad else 0

@@ -122,6 +122,8 @@ class ConformancePlugin:
             name = settings.open_target().name
             run_id = new_run_id(name, settings.effort, settings.seed, settings.started)
             settings = replace(settings, run_id=run_id)
+            if settings.folder.exists():  # another execution began in the same second
+                settings = replace(settings, run_id=f"{run_id}-{os.getpid()}")
             self._gathering = Gathering(settings)
             try:
                 settings.folder.mkdir(parents=True, exist_ok=True)

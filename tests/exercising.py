@@ -1,4 +1,4 @@
-"""The suite's own exercise and judgement, in process, on a few operations of an embedded gateway."""
+"""The suite's own exercise and judgement, in process, on a few operations of a gateway with faults."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from pathlib import Path
 from unittest import mock
 
 from conformance.exercise import worker as worker_module
-from conformance.exercise.embedded import EmbeddedGateway
 from conformance.exercise.jobs import Job
 from conformance.exercise.settings import Settings
 from conformance.exercise.worker import ItemReport, Worker
 from conformance.model import Result, Verdict
+from conformance.reference.core import Gateway
+from conformance.reference.server import Options, Running
 from conformance.suite import test_operations
 from conformance.target import Target
 from conformance.target.profile import Timeouts
@@ -39,11 +40,13 @@ class LimitedSettings(Settings):
 
 @dataclass(frozen=True)
 class Observed:
-    """What a small execution showed. ``folder`` holds its evidence."""
+    """What a small execution showed. ``folder`` holds its evidence; ``shown`` are the faults that the
+    gateway was asked about where they were on."""
 
     reports: tuple[ItemReport, ...]
     folder: Path
     seconds: float
+    shown: frozenset[str]
 
     @cached_property
     def fired(self) -> Mapping[str, frozenset[str]]:
@@ -89,17 +92,31 @@ def exercise(
     faults: Iterable[str] = (),
     timeouts: Timeouts = PATIENT,
     specs: Path | None = None,
+    shrink: bool = False,
 ) -> Observed:
-    """Every concern of the suite on these operations, against a gateway of its own with these faults.
+    """Every concern of the suite on these operations, against a gateway in a thread, with these faults.
 
     ``specs``: a folder with another contract of the same name, which the gateway then serves too.
-    Failing cases are not shrunk: that is tested by itself, and would only send more of the same.
+    Failing cases are made smaller only with ``shrink``: it would send more of the same.
     """
     began = time.monotonic()
-    arguments = [word for fault in faults for word in ("--fault", fault)]
-    if specs is not None:
-        arguments += ["--contract", str(specs / "portkey" / "compiled" / "strict.json")]
-    with EmbeddedGateway(arguments) as gateway, mock.patch.object(worker_module, "MAX_SHRUNK", 0):
+    contract = specs / "portkey" / "compiled" / "strict.json" if specs is not None else None
+    options = Options(faults=tuple(faults), contract=contract)
+    most = worker_module.MAX_SHRUNK if shrink else 0
+    shown: set[str] = set()
+    faulty = Gateway.faulty
+
+    def noted(gateway: Gateway, name: str, operation: str) -> bool:
+        on = faulty(gateway, name, operation)
+        if on:
+            shown.add(name)
+        return on
+
+    with (
+        mock.patch.object(Gateway, "faulty", noted),
+        Running(options) as gateway,
+        mock.patch.object(worker_module, "MAX_SHRUNK", most),
+    ):
         settings = LimitedSettings(
             announcement=gateway.announcement,
             specs_dir=str(specs) if specs is not None else None,
@@ -117,7 +134,7 @@ def exercise(
             reports = tuple(worker.exercise(job, names) for job, names in jobs)
         finally:
             worker.close()
-    return Observed(reports, settings.folder, round(time.monotonic() - began, 2))
+    return Observed(reports, settings.folder, round(time.monotonic() - began, 2), frozenset(shown))
 
 
 def _jobs(worker: Worker, operations: Sequence[str]) -> list[tuple[Job, tuple[str, ...]]]:

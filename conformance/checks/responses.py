@@ -14,6 +14,8 @@ from conformance.model import NOT_SENT, Exchange, Failure, Purpose, Response
 EVENT_STREAM = "text/event-stream"
 _DONE = "[DONE]"
 _SHOWN_PROBLEMS = 3
+#: Requests that do not follow the contract: NEG-*, METHOD-* and AUTH-* say what they must not cause.
+_JUDGED_ELSEWHERE = frozenset({Purpose.INVALID, Purpose.METHOD, Purpose.CREDENTIAL})
 _UNJUDGED = frozenset({Purpose.METHOD})  # no operation documents an answer to a method it lacks
 
 
@@ -48,12 +50,10 @@ def status_documented(exchange: Exchange, context: Context) -> Outcome:
 
 @check("responses.no_server_error")
 def no_server_error(exchange: Exchange, context: Context) -> Outcome:
-    if exchange.purpose is Purpose.INVALID or exchange.response is None:
+    if exchange.purpose in _JUDGED_ELSEWHERE or exchange.response is None:
         return None
     status = exchange.response.status
     if status < 500:
-        return PASSES
-    if exchange.purpose is Purpose.METHOD and status == 501:
         return PASSES
     if status == 501:
         return (Violation("status 501: the operation is not supported", "unsupported"),)
@@ -149,7 +149,11 @@ def body_valid(exchange: Exchange, context: Context) -> Outcome:
 def _stream_valid(exchange: Exchange, response: Response, context: Context) -> Outcome:
     validator = context.validators.event(exchange.operation)
     found: list[Violation] = []
-    for event in sse.parse(response.body):
+    stream = sse.read(response.body)
+    if not stream.complete:
+        kind = "not UTF-8" if stream.malformed else "too large an event" if stream.exceeded else "unfinished"
+        found.append(Violation(f"the stream ends inside an event ({kind})", "stream-incomplete"))
+    for event in stream.events:
         if event.data == _DONE:
             continue
         try:

@@ -151,6 +151,35 @@ def show(name: str, group: str | None, strictness: str, specs_dir: Path | None) 
     )
 
 
+@contract.command("requirements")
+@click.argument("name")
+@click.option("--markdown", "as_markdown", is_flag=True, help="Print the reference page instead of a table.")
+@_strictness
+@_specs_dir
+def requirements_(name: str, as_markdown: bool, strictness: str, specs_dir: Path | None) -> None:
+    """List what a target of NAME is judged by, and on how many operations."""
+    from conformance.contract.requirement_pages import by_area, markdown, totals
+    from conformance.contract.requirements import load_requirements
+    from conformance.contract.resources import load_graph
+
+    loaded = load_contract(name, specs_dir=specs_dir, strictness=strictness)
+    requirements = load_requirements(loaded, load_graph(loaded))
+    if as_markdown:
+        click.echo(markdown(requirements), nl=False)
+        return
+    console = Console()
+    table = Table("id", "level", "operations", "statement", title=_title(loaded), title_justify="left")
+    for rows in by_area(requirements).values():
+        for row in rows:
+            one = row.requirement
+            table.add_row(one.id, one.level.value, str(row.operations), _plain(one.statement))
+        table.add_section()
+    console.print(table)
+    counted = totals(requirements)
+    parts = [f"{count} {level.value} ({units} units)" for level, (count, units) in counted.items()]
+    console.print(f"judged: {', '.join(parts)}", highlight=False)
+
+
 @contextmanager
 def _writing() -> Iterator[None]:
     try:

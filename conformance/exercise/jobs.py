@@ -72,6 +72,8 @@ _FROM_CORPUS: Mapping[str, Purpose] = {
     "valid": Purpose.VALID,
     "invalid": Purpose.INVALID,
 }
+#: Ends the item of exchanges that only made a failing case smaller: evidence that no verdict counts.
+SHRINKING = "::shrinking"
 #: Concerns whose absence of cases is a fact about the contract, not a gap of the execution.
 _NOTHING_TO_SEND = frozenset({"examples", "valid", "invalid", "method", "unknown-id"})
 
@@ -145,7 +147,7 @@ _AS_STORY = Case(id="", operation="", purpose=Purpose.SCENARIO)
 
 async def resend(case: Case, job: Job, plan: Plan, session: Session, ledger: Ledger) -> tuple[Exchange, ...]:
     """Send one case again in a world of its own: what shrinking needs."""
-    world = World(plan, session, ledger, job.item)
+    world = World(plan, session, ledger, job.item + SHRINKING)
     try:
         await world.send(replace(case))
     except (NotAllowedError, Unprepared, UnboundError):

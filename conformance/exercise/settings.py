@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import re
 import time
@@ -122,7 +123,7 @@ class Settings:
             corpus=Corpus(contract, graph, seed=self.seed, effort=self.effort),
             seed=self.seed,
             effort=self.effort,
-            marker=marker_of(self.run_id),
+            marker=marker_of(self.run_id, self.started),
             worker=worker,
         )
 
@@ -137,9 +138,10 @@ def _from_environment(base_url: str) -> dict[str, Any]:
     return {"name": urlsplit(base_url).hostname or "target", "base_url": base_url, "credentials": credentials}
 
 
-def marker_of(run_id: str) -> str:
-    """A short word that stands in every name an execution makes, so that leftovers are recognised."""
-    return "cf" + re.sub(r"[^a-z0-9]", "", run_id.lower())[-14:]
+def marker_of(run_id: str, at: float) -> str:
+    """A short word that stands in every name an execution makes, and in no name of another execution:
+    leftovers are recognised by it, and names that were taken before are not taken again."""
+    return "cf" + hashlib.sha256(f"{run_id} {at!r}".encode()).hexdigest()[:12]
 
 
 def new_run_id(target: str, effort: str, seed: int, at: float) -> str:

@@ -190,6 +190,8 @@ class World:
 
     async def _keep(self, resource: Resource, value: Any, entry: str) -> Made | None:
         identifier = pick(value, resource.id) if resource.id else None
+        if not isinstance(identifier, str | int) or isinstance(identifier, bool) or identifier == "":
+            identifier = None  # in a path it would ask for something nobody made
         if identifier is not None and resource.find is not None:
             identifier = await self._look_up(resource.find, identifier, resource.name)
         elif resource.id_from is not None:

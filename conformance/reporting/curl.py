@@ -21,7 +21,7 @@ _SECRET_HEADERS = frozenset(
 )
 _OWN_HEADERS = frozenset({"host", "content-length", "transfer-encoding", "accept-encoding", "connection"})
 _SCHEME = re.compile(r"(?i)(?:bearer|basic|token)\s+")
-_CARRIED = frozenset({"--target", "--base-url", "--contract", "--specs-dir", "--strictness", "--profile"})
+_CARRIED = frozenset({"--target", "--base-url", "--contract", "--specs-dir", "--strictness", "--fault"})
 _INLINE_LIMIT = 8_000
 _BINARY_INLINE_LIMIT = 3_000
 

@@ -128,7 +128,12 @@ def render(card: Card, *, report: str = "") -> RenderableType:
 
 def _group_table(card: Card) -> Table:
     table = Table(
-        box=box.SIMPLE_HEAD, pad_edge=False, show_footer=True, header_style="bold", footer_style="bold"
+        box=box.SIMPLE_HEAD,
+        pad_edge=False,
+        collapse_padding=True,
+        show_footer=True,
+        header_style="bold",
+        footer_style="bold",
     )
     counts = card["counts"]
     operations, units = card["denominators"]["operations"], card["denominators"]["units"]
@@ -136,7 +141,6 @@ def _group_table(card: Card) -> Table:
     for head, foot in (
         ("Reached", _of(operations["reached"], operations["total"])),
         ("Judged", _of(units["judged"], units["applicable"])),
-        ("Pass", f"{counts['pass']:,}"),
         ("Fail", f"{counts['fail'] + counts['error']:,}"),
         ("Inconcl.", f"{counts['inconclusive']:,}"),
         ("N. a.", f"{counts['not applicable']:,}"),
@@ -156,7 +160,6 @@ def _group_table(card: Card) -> Table:
                 "" if reached["reached"] == reached["total"] else "yellow",
             ),
             _of(group["units"]["judged"], group["units"]["applicable"]),
-            f"{mine['pass']:,}",
             Text(f"{bad:,}", "bold red" if bad else "dim"),
             Text(f"{unsure:,}", "yellow" if unsure else "dim"),
             Text(f"{mine['not applicable']:,}", "dim"),

@@ -67,14 +67,19 @@ def test_what_is_not_allowed_is_not_sent_and_named(
 ) -> None:
     """Without allow no cost, no deletion of what was there, no foreign method; the word to add is told."""
     target = write_target(announcement, allow=[])
-    chosen = only("createChatCompletion", "deleteModel", "InviteUser_PLACEHOLDER", "listModels")
+    chosen = only("createChatCompletion", "deleteModel", "Invites_create", "listModels")
     execution = run(tmp_path / "reports", *SMOKE, "--target", target, *chosen)
     assert execution.code == 3, execution.said
-    for word in ("cost", "destructive", "side-effects"):
-        assert f'allow = ["{word}"]' in execution.reasons(), execution.reasons()
+    for needs in (
+        'createChatCompletion needs allow = ["cost"]',
+        'deleteModel needs allow = ["destructive", "side-effects"]',
+        'Invites_create needs allow = ["side-effects"]',
+        'listModels needs allow = ["undocumented-methods"]',
+    ):
+        assert needs in execution.reasons()
     assert execution.units()["METHOD-01", "listModels"] == "inconclusive"
     assert execution.units()["OP-CANON-01", "listModels"] == "pass"
-    refused = {"createChatCompletion", "deleteModel", "InviteUser_PLACEHOLDER"}
+    refused = {"createChatCompletion", "deleteModel", "Invites_create"}
     honest = [
         one
         for one in execution.exchanges
@@ -83,14 +88,16 @@ def test_what_is_not_allowed_is_not_sent_and_named(
     assert {one.purpose for one in honest} <= {"unknown-id"}
 
 
-def test_a_capability_not_declared_is_not_applicable(
+def test_what_is_not_declared_buys_no_certificate(
     announcement: Announcement, write_target: TargetFile, tmp_path: Path
 ) -> None:
-    """What a target does not claim to be able to do is not asked of it, and named as the reason."""
-    target = write_target(announcement, capabilities=["streaming"])
-    execution = run(tmp_path / "reports", *SMOKE, "--target", target, *only("connectRealtime", "listModels"))
-    assert execution.units()["OP-CANON-01", "connectRealtime"] == "not applicable"
-    assert execution.units()["OP-CANON-01", "listModels"] == "pass"
+    """A capability or model that the profile cannot do without: nothing is sent, nothing passes."""
+    target = write_target(announcement, capabilities=["streaming"], models={"chat": "reference-chat"})
+    chosen = only("connectRealtime", "createEmbedding", "listModels")
+    execution = run(tmp_path / "reports", *SMOKE, "--target", target, *chosen)
     assert execution.code == 3, "an operation that was never reached earned a certificate"
-    assert "realtime" in execution.reasons()
-    assert not [one for one in execution.exchanges if one.operation == "connectRealtime"]
+    assert execution.units()["OP-CANON-01", "connectRealtime"] == "inconclusive"
+    assert execution.units()["OP-CANON-01", "listModels"] == "pass"
+    assert "the profile all cannot do without realtime" in execution.reasons()
+    assert "the profile all cannot do without embedding" in execution.reasons()
+    assert not [one for one in execution.exchanges if one.operation in ("connectRealtime", "createEmbedding")]

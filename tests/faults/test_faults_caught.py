@@ -33,6 +33,7 @@ def requiring_specs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     header = {"required": True, "schema": {"type": "string", "minLength": 1}}
     action = {
         "target": "$.paths['/models'].get.responses['200']",
+        "description": "a header to be missed",
         "update": {"headers": {"X-Request-Id": header}},
     }
     path = specs / "portkey" / "errata.strict.overlay.yaml"

@@ -13,6 +13,8 @@ from expected import NOT_YET
 def test_a_fault_nobody_speaks_of_is_not_found(fault: str, tmp_path: Path) -> None:
     """A fault that is found after all must leave NOT_YET; one whose operations fail proves nothing."""
     gap = NOT_YET[fault]
-    observed = exercise(gap.operations, tmp_path, faults=[fault])
+    observed = exercise((*gap.operations, *gap.stopped), tmp_path, faults=[fault])
     assert not observed.fired, f"{fault} is caught now: move it to CAUGHT\n{observed.told()}"
+    assert (fault in observed.shown) is not gap.unasked
     assert set(gap.operations) <= observed.reached
+    assert not set(gap.stopped) & observed.reached
