@@ -20,7 +20,8 @@ import pytest
 from conformance.errors import ConformanceError, UsageError
 from conformance.exercise.embedded import EmbeddedGateway
 from conformance.exercise.execution import Gathering
-from conformance.exercise.jobs import Job
+from conformance.exercise.jobs import STATEFUL, Job
+from conformance.exercise.machine import MACHINES
 from conformance.exercise.preflight import preflight
 from conformance.exercise.scenarios import scenarios
 from conformance.exercise.scheduling import FixedShares, key_of, share
@@ -223,6 +224,10 @@ class ConformancePlugin:
                 and known.issuperset(one.operations)
             ]
             metafunc.parametrize("scenario", told)
+            return
+        if marker.args[0] == STATEFUL:
+            driven = [name for name, sent in MACHINES.items() if set(sent) <= set(self._scope)]
+            metafunc.parametrize("operation", [name for name in driven if not self._scope[name]])
             return
         concerned = [plan.requirements.get(name) for name in marker.args[1:]]
         operations = [
@@ -433,11 +438,13 @@ def must_hold(report: ItemReport) -> None:
     """Turn a report into the outcome of its pytest item: fail with the findings, skip with the reason."""
     __tracebackhide__ = True
     if report.verdict is Verdict.FAIL:
-        lines = [
-            f"{one.level} {one.requirement} {one.operation}: {one.message} [exchange {one.exchange}]"
-            for one in report.findings
-            if one.level is Level.MUST
-        ]
+        lines = []
+        for one in report.findings:
+            if one.level is Level.MUST:
+                lines.append(
+                    f"{one.level} {one.requirement} {one.operation}: {one.message} [exchange {one.exchange}]"
+                )
+                lines += [f"    {detail}" for detail in one.details if report.concern == STATEFUL]
         pytest.fail("\n".join(lines), pytrace=False)
     if report.verdict in (Verdict.INCONCLUSIVE, Verdict.NOT_APPLICABLE):
         pytest.skip(f"{report.verdict}: {report.reason}")

@@ -10,7 +10,7 @@ from conformance.checks.comparing import (
     carries,
     changed,
     ended_before,
-    forgotten,
+    entries,
     honest,
     parameters,
     query,
@@ -114,16 +114,16 @@ def assistant_round_trip(exchanges: Sequence[Exchange], context: Context) -> Ite
 
 
 def must_list(exchange: Exchange, identifier: str, created_at: Any) -> bool:
-    """Whether a list lacks an object that it had to show: a first page that is whole, or goes further back."""
+    """Whether a list lacks what it had to show: a first page that is whole, or goes further back."""
     page, sent = answer(exchange), query(exchange)
     if not isinstance(page, Mapping) or "after" in sent or "before" in sent:
         return False
-    entries = [one for one in page.get("data") or () if isinstance(one, Mapping)]
-    if any(one.get("id") == identifier for one in entries):
+    listed = entries(page, "data")
+    if any(one.get("id") == identifier for one in listed):
         return False
     if page.get("has_more") is False:
         return True
-    oldest = whole(entries[-1].get("created_at")) if entries else None
+    oldest = whole(listed[-1].get("created_at")) if listed else None
     born = whole(created_at)
     return sent.get("order") == "desc" and oldest is not None and born is not None and oldest < born
 
@@ -141,8 +141,8 @@ def assistant_modified(exchanges: Sequence[Exchange], context: Context) -> Itera
         found = unlike(wanted, told, _ECHOED)
         earlier = latest(seen, identifier, exchange, changes)
         kept = [one for one in (*_CONSTANT, *_ECHOED, "tool_resources") if one not in wanted]
-        if "tools" in wanted:  # a tool that goes may take its resources along
-            kept.remove("tool_resources") if "tool_resources" in kept else None
+        if "tools" in wanted and "tool_resources" in kept:  # a tool that goes may take its resources along
+            kept.remove("tool_resources")
         if earlier is not None:
             found += changed(earlier.value, told, kept, "before the modification")
         yield exchange, found
@@ -163,19 +163,6 @@ def latest(
     earlier = [view for view in seen if view.id == identifier and ended_before(view.exchange, exchange)]
     last = max(earlier, key=lambda view: view.exchange.ended, default=None)
     return None if last is None or between(changes, last.exchange, exchange) else last
-
-
-@sequence("assistants.deleted")
-def assistant_deleted(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruling]:
-    return forgotten(
-        exchanges,
-        context,
-        delete="deleteAssistant",
-        get="getAssistant",
-        parameter="assistant_id",
-        kind="assistant.deleted",
-        list_all="listAssistants",
-    )
 
 
 @check("assistants.limits")
@@ -221,7 +208,7 @@ def json_mode_tools(exchange: Exchange, context: Context) -> Outcome:
     if not isinstance(wanted, Mapping) or not isinstance(wanted.get("tools"), list):
         return None
     mode = wanted.get("response_format")
-    kinds = {tool.get("type") for tool in wanted["tools"] if isinstance(tool, Mapping)}
+    kinds = {str(tool.get("type")) for tool in entries(wanted, "tools")}
     if isinstance(mode, Mapping) and mode.get("type") == "json_object" and kinds - {"function"}:
         return refused(exchange, "json_object with a tool that is no function")
     return None
@@ -238,10 +225,10 @@ def _attaches(exchanges: Sequence[Exchange], context: Context, thread: str, want
         if one.operation in ("createMessage", "createRun")
         and parameters(one, context).get("thread_id") == thread
     ]
-    messages = [*(wanted.get("messages") or ()), *bodies]
+    messages = [*entries(wanted, "messages"), *(one for one in bodies if isinstance(one, Mapping))]
     for body in bodies:
-        messages += (body.get("additional_messages") or ()) if isinstance(body, Mapping) else ()
-    return any(isinstance(one, Mapping) and one.get("attachments") for one in messages)
+        messages += entries(body, "additional_messages")
+    return any(one.get("attachments") for one in messages)
 
 
 @sequence("threads.round_trip")
@@ -321,18 +308,6 @@ def _persisted(wanted: Any, told: Mapping[str, Any]) -> list[Violation]:
     ]
 
 
-@sequence("threads.deleted")
-def thread_deleted(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruling]:
-    return forgotten(
-        exchanges,
-        context,
-        delete="deleteThread",
-        get="getThread",
-        parameter="thread_id",
-        kind="thread.deleted",
-    )
-
-
 @sequence("threads.vector_store_helper")
 def vector_store_helper(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruling]:
     """A store described with a thread exists afterwards, under the id that the thread shows."""
@@ -373,25 +348,21 @@ def resource_limits(exchange: Exchange, context: Context) -> Outcome:
 @sequence("threads.initial_messages")
 def initial_messages(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruling]:
     """The oldest messages of a thread are those it was made with, in their order."""
-    for identifier, (creation, wanted, _) in creations(exchanges, "createThread").items():
-        first = [one for one in wanted.get("messages") or () if isinstance(one, Mapping)]
-        changes = touching(exchanges, context, "thread_id", identifier, "deleteMessage")
-        if not first:
+    made = creations(exchanges, "createThread")
+    for exchange in served(exchanges, "listMessages"):
+        identifier, sent = parameters(exchange, context).get("thread_id", ""), query(exchange)
+        if identifier not in made or sent.get("order") != "asc" or {"after", "before", "run_id"} & set(sent):
             continue
-        for exchange in served(exchanges, "listMessages"):
-            sent = query(exchange)
-            if parameters(exchange, context).get("thread_id") != identifier or sent.get("order") != "asc":
-                continue
-            if {"after", "before", "run_id"} & set(sent) or not ended_before(creation, exchange):
-                continue
-            if not between(changes, creation, exchange):
-                yield exchange, _in_order(first, answer(exchange), sent.get("limit"))
+        creation, wanted, _ = made[identifier]
+        first = entries(wanted, "messages")
+        changes = touching(exchanges, context, "thread_id", identifier, "deleteMessage")
+        if first and ended_before(creation, exchange) and not between(changes, creation, exchange):
+            yield exchange, _in_order(first, answer(exchange), sent.get("limit"))
 
 
 def _in_order(first: Sequence[Mapping[str, Any]], page: Any, limit: str | None) -> list[Violation]:
     most = int(limit) if limit is not None and limit.isdigit() and len(limit) < 9 else len(first)
-    entries = page.get("data") if isinstance(page, Mapping) else None
-    listed = [one for one in entries if isinstance(one, Mapping)] if isinstance(entries, list) else []
+    listed = entries(page, "data")
     expected = [(one.get("role"), parts(one.get("content"))) for one in first[:most]]
     told = [(one.get("role"), parts(one.get("content"))) for one in listed[: len(expected)]]
     if told == expected:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
-from urllib.parse import parse_qsl, unquote, urlsplit
 
-from conformance.checks.objects import View, answer, succeeded, views
-from conformance.checks.registry import PASSES, Context, Outcome, Ruling, Undecided, Violation
+from conformance.checks.objects import View, succeeded, views
+from conformance.checks.reading import path_of, query_of
+from conformance.checks.registry import PASSES, Context, Outcome, Undecided, Violation
 from conformance.checks.responses import unanswered
 from conformance.model import Exchange, Purpose
 
@@ -35,22 +35,14 @@ def sights(exchanges: Iterable[Exchange], kind: str, *operations: str) -> Iterat
     return views(served(exchanges, *operations), kind)
 
 
-def parameters(exchange: Exchange, context: Context) -> dict[str, str]:
+def parameters(exchange: Exchange, context: Context) -> Mapping[str, str]:
     """The path parameters of a request, by the template of its operation; empty where they do not fit."""
-    template = context.operation(exchange).path.strip("/").split("/")
-    real = urlsplit(exchange.request.url).path.rstrip("/").split("/")[-len(template) :]
-    if len(real) != len(template):
-        return {}
-    return {
-        name[1:-1]: unquote(value)
-        for name, value in zip(template, real, strict=True)
-        if name.startswith("{") and name.endswith("}")
-    }
+    return path_of(exchange, context)
 
 
-def query(exchange: Exchange) -> dict[str, str]:
+def query(exchange: Exchange) -> Mapping[str, str]:
     """The query of a request; of a repeated name, the last value."""
-    return dict(parse_qsl(urlsplit(exchange.request.url).query, keep_blank_values=True))
+    return query_of(exchange)
 
 
 def ended_before(first: Exchange, second: Exchange) -> bool:
@@ -149,49 +141,6 @@ def whole(value: Any) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-# what several kinds of object share
-
-
-def forgotten(
-    exchanges: Sequence[Exchange],
-    context: Context,
-    *,
-    delete: str,
-    get: str,
-    parameter: str,
-    kind: str,
-    list_all: str = "",
-) -> Iterator[Ruling]:
-    """Rulings on a delete: its answer, reads of what is gone, and lists that must not show it."""
-    gone: dict[str, Exchange] = {}
-    for exchange in served(exchanges, delete):
-        identifier = parameters(exchange, context).get(parameter, "")
-        gone.setdefault(identifier, exchange)
-        yield exchange, _deleted(answer(exchange), identifier, kind)
-    for exchange in honest(exchanges, get):
-        identifier = parameters(exchange, context).get(parameter, "")
-        if identifier in gone and ended_before(gone[identifier], exchange):
-            yield exchange, not_found(exchange, "what was deleted")
-    for exchange in served(exchanges, list_all) if list_all else ():
-        dead = {one for one, deletion in gone.items() if ended_before(deletion, exchange)}
-        if dead:
-            still = sorted(dead & {view.id for view in views((exchange,))})
-            yield (
-                exchange,
-                [Violation(f"the list still shows {one}, which was deleted", "listed") for one in still],
-            )
-
-
-def _deleted(value: Any, identifier: str, kind: str) -> Outcome:
-    expected = {"id": identifier, "object": kind, "deleted": True}
-    told = value if isinstance(value, Mapping) else {}
-    return [
-        Violation(f"{name} is {shown(told.get(name))}, expected {shown(one)}", f"deletion-{name}")
-        for name, one in expected.items()
-        if told.get(name) != one or type(told.get(name)) is not type(one)
-    ]
-
-
 def not_found(exchange: Exchange, what: str) -> Outcome:
     """PASSES for a 404; undecided or silent where something else kept the answer away."""
     if (why := unanswered(exchange)) is not None:
@@ -218,3 +167,9 @@ def refused(exchange: Exchange, why_invalid: str) -> Outcome:
     if 200 <= status < 300:
         return (Violation(f"status {status}, expected a refusal: {why_invalid}", why_invalid),)
     return None
+
+
+def entries(value: Any, name: str) -> list[Mapping[str, Any]]:
+    """The objects in a list field; none where it is no list."""
+    found = value.get(name) if isinstance(value, Mapping) else None
+    return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from conformance.checks.objects import answer
 from conformance.checks.reading import done, earlier, honest, listed, mapping, path_of, status_of
-from conformance.checks.registry import PASSES, Context, Ruling, Violation, sequence
+from conformance.checks.registry import PASSES, Context, Outcome, Ruling, Undecided, Violation, sequence
 from conformance.checks.responses import unanswered
 from conformance.model import Exchange
 
@@ -59,6 +59,24 @@ DELETIONS = (
         lists=("listFiles",),
     ),
     Deletion("model_responses.deleted", "deleteResponse", "response_id", reads=("getResponse",)),
+    Deletion(
+        "assistants.deleted",
+        "deleteAssistant",
+        "assistant_id",
+        "assistant.deleted",
+        reads=("getAssistant",),
+        lists=("listAssistants",),
+    ),
+    Deletion("threads.deleted", "deleteThread", "thread_id", "thread.deleted", reads=("getThread",)),
+    Deletion(
+        "messages.deleted",
+        "deleteMessage",
+        "message_id",
+        "thread.message.deleted",
+        within=("thread_id",),
+        reads=("getMessage",),
+        lists=("listMessages",),
+    ),
 )
 
 
@@ -74,12 +92,15 @@ def rulings(kind: Deletion, exchanges: Sequence[Exchange], context: Context) -> 
         for later in exchanges:
             if not honest(later) or not earlier(deletion, later) or unanswered(later) is not None:
                 continue
-            if any(remake.operation in kind.remakes and not earlier(later, remake) for remake in exchanges):
+            if any(
+                one.operation in kind.remakes and not earlier(one, deletion) and not earlier(later, one)
+                for one in exchanges
+            ):
                 continue
             there = path_of(later, context)
-            if any(there.get(name) != value for name, value in parents.items()):
-                if later.operation != kind.survives:
-                    continue
+            elsewhere = any(there.get(name) != value for name, value in parents.items())
+            if elsewhere and later.operation != kind.survives:
+                continue
             if later.operation in kind.reads and there.get(kind.id) == identifier:
                 yield later, _gone(later)
             elif later.operation in kind.lists and status_of(later) == 200:
@@ -107,10 +128,12 @@ def _confirmation(kind: Deletion, identifier: str, deletion: Exchange) -> Sequen
     ]
 
 
-def _gone(later: Exchange) -> Sequence[Violation]:
+def _gone(later: Exchange) -> Outcome:
     status = status_of(later)
-    if status in (404, 410) or status == 429 or status >= 500:  # other requirements speak of those
+    if status in (404, 410):
         return PASSES
+    if status == 429 or status >= 500:  # other requirements speak of those
+        return Undecided(f"status {status}")
     return (Violation(f"status {status} for what was deleted before, expected 404", f"status-{status}"),)
 
 

@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from conformance.checks import requests, responses  # noqa: F401  registers the checks
-from conformance.checks.registry import Context, Undecided, Violation, get_check
+from conformance.checks.registry import (
+    Check,
+    Context,
+    SequenceCheck,
+    Undecided,
+    Violation,
+    get_check,
+    single_check,
+)
 from conformance.checks.requests import reached
 from conformance.contract import Contract, Validators, validators
 from conformance.contract.requirements import Requirements
@@ -55,12 +63,19 @@ class Judge:
         contract = requirements.contract
         self._context = Context(contract, validators(contract), lenient)
         self._known = frozenset(operation.id for operation in contract.operations)
-        self._checks = [
-            (requirement, get_check(requirement.check))
-            for requirement in requirements.all
-            if requirement.kind is Kind.JUDGED
-        ]
         self._units = frozenset(requirements.universe)
+        self._single: dict[str, list[tuple[Requirement, Check]]] = {}
+        self._sequences: list[tuple[Requirement, SequenceCheck]] = []
+        for requirement in requirements.all:
+            if requirement.kind is not Kind.JUDGED:
+                continue
+            single = single_check(requirement.check)
+            if single is None:
+                self._sequences.append((requirement, get_check(requirement.check)))
+                continue
+            for operation in self._known:
+                if (requirement.id, operation) in self._units:
+                    self._single.setdefault(operation, []).append((requirement, single))
 
     def judge(self, exchanges: Iterable[Exchange]) -> Judgement:
         """Judge exchanges of any origin; those of no known operation are passed over."""
@@ -71,27 +86,36 @@ class Judge:
         ]  # what was throttled has been sent again
         units: dict[tuple[str, str], _Unit] = {}
         judged: set[str] = set()
-        for requirement, check in self._checks:
-            for exchange, outcome in check(given, self._context):
-                key = (requirement.id, exchange.operation)
-                if outcome is None or key not in self._units:
-                    continue
-                unit = units.setdefault(key, _Unit())
-                if isinstance(outcome, Undecided):
-                    unit.undecided = unit.undecided or outcome.reason
-                    continue
-                judged.add(exchange.id)
-                unit.judged += 1
-                for violation in outcome:
-                    finding = _finding(requirement, exchange, violation)
-                    if len(unit.findings) < MAX_FINDINGS:
-                        unit.findings.setdefault(finding.fingerprint, finding)
+        for requirement, exchange, outcome in self._rulings(given):
+            unit = units.setdefault((requirement.id, exchange.operation), _Unit())
+            if isinstance(outcome, Undecided):
+                unit.undecided = unit.undecided or outcome.reason
+                continue
+            judged.add(exchange.id)
+            unit.judged += 1
+            for violation in outcome:
+                finding = _finding(requirement, exchange, violation)
+                if len(unit.findings) < MAX_FINDINGS:
+                    unit.findings.setdefault(finding.fingerprint, finding)
         seen: set[str] = set()
         for exchange in given:
             if exchange.operation not in seen and reached(exchange, self._context):
                 seen.add(exchange.operation)
         results = tuple(unit.result(*key) for key, unit in units.items())
         return Judgement(results, frozenset(seen), len(judged))
+
+    def _rulings(
+        self, given: Sequence[Exchange]
+    ) -> Iterator[tuple[Requirement, Exchange, Sequence[Violation] | Undecided]]:
+        """What every check says of every exchange it speaks of, within the units of the contract."""
+        for exchange in given:
+            for requirement, single in self._single.get(exchange.operation, ()):
+                if (outcome := single(exchange, self._context)) is not None:
+                    yield requirement, exchange, outcome
+        for requirement, check in self._sequences:
+            for exchange, outcome in check(given, self._context):
+                if outcome is not None and (requirement.id, exchange.operation) in self._units:
+                    yield requirement, exchange, outcome
 
 
 def _with_outages(exchanges: Iterable[Exchange]) -> Iterator[Exchange]:

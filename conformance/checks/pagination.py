@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -50,8 +51,10 @@ class _Page:
         return "after" not in self.query and "before" not in self.query
 
     @property
-    def ids(self) -> list[Any]:
-        return [one.get("id") if isinstance(one, Mapping) else None for one in self.items]
+    def ids(self) -> list[str | None]:
+        """None for an item without an id that is text."""
+        found = [one.get("id") if isinstance(one, Mapping) else None for one in self.items]
+        return [one if isinstance(one, str) else None for one in found]
 
     @property
     def order(self) -> str | None:
@@ -181,7 +184,7 @@ def ordered(page: _Page) -> Outcome:
     times = [one.get("created_at") if isinstance(one, Mapping) else None for one in page.items]
     if page.order not in ("asc", "desc") or len(times) < 2 or not all(_is_number(one) for one in times):
         return None
-    for earlier, later in zip(times, times[1:], strict=False):
+    for earlier, later in pairwise(times):
         if (earlier > later) if page.order == "asc" else (earlier < later):  # type: ignore[operator]
             return (
                 Violation(f"created_at {earlier} stands before {later} in {page.order} order", page.order),
@@ -251,7 +254,9 @@ def cursor_known(exchange: Exchange, context: Context) -> Outcome:
         return None
     what = "the first page, as if no cursor were there" if page.items else "an empty page"
     return (
-        Violation(f"a cursor that names nothing is answered {status} with {what}", f"items-{bool(page.items)}"),
+        Violation(
+            f"a cursor that names nothing is answered {status} with {what}", f"items-{bool(page.items)}"
+        ),
     )
 
 
@@ -266,7 +271,7 @@ def more_is_true(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ru
         if not isinstance(more, bool):
             continue
         if not page.items:
-            if page.cursorless and page.told.alone:
+            if page.cursorless and page.told.alone and page.limit is not None:
                 wrong = Violation("has_more is true on an empty page", "empty-but-more")
                 yield page.exchange, (wrong,) if more else PASSES
             continue
@@ -277,7 +282,9 @@ def more_is_true(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ru
 
 def _follows(page: _Page, other: _Page) -> bool:
     """Whether ``other`` is the page after ``page``, whatever its size."""
-    if other.path != page.path or other.exchange.started < page.exchange.ended:
+    if (other.exchange.item, other.path) != (page.exchange.item, page.path):
+        return False
+    if other.exchange.started < page.exchange.ended:
         return False
 
     def rest(one: _Page) -> dict[str, list[str]]:
@@ -309,16 +316,17 @@ def nothing_lost(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ru
 
 
 def _walks(exchanges: Sequence[Exchange], context: Context) -> Iterator[list[Exchange]]:
-    found: dict[tuple[str, str], list[Exchange]] = {}
+    found: dict[tuple[str, ...], list[Exchange]] = {}
     for exchange in exchanges:
         if walk := _told(exchange).walk:
-            found.setdefault((urlsplit(exchange.request.url).path, walk), []).append(exchange)
+            key = (exchange.item, urlsplit(exchange.request.url).path, walk)
+            found.setdefault(key, []).append(exchange)
     yield from found.values()
 
 
 def _walked(walk: Sequence[Exchange], context: Context) -> Outcome:
     told = _told(walk[-1])
-    shown: list[Any] = []
+    shown: list[str] = []
     ended = False
     for exchange in walk:
         if exchange.response is None:
@@ -329,11 +337,11 @@ def _walked(walk: Sequence[Exchange], context: Context) -> Outcome:
                 status = exchange.response.status
                 return (Violation(f"the page's own last id is refused as a cursor with {status}", "refused"),)
             continue  # a cursor of somebody else's, since removed: the walk went on from one of ours
-        shown += page.ids
+        shown += [one for one in page.ids if one is not None]
         ended = not page.items or page.body.get("has_more") is False
     watched = shown if told.alone else [one for one in shown if one in told.known]
     if doubled := {one for one in watched if watched.count(one) > 1}:
-        return (Violation(f"shown twice on the way through the list: {_said(sorted(map(str, doubled)))}", "doubled"),)
+        return (Violation(f"shown twice on the way through the list: {_said(sorted(doubled))}", "doubled"),)
     if not ended and not told.alone:
         ended = set(told.expects) <= set(shown)
     if not ended:
@@ -409,7 +417,7 @@ def items_real(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruli
             continue
         identifier = urlsplit(read.request.url).path.rpartition("/")[2]
         source = next((one for one in pages if one.exchange.id == shown and identifier in one.ids), None)
-        if source is not None and not 500 <= read.response.status:
+        if source is not None and read.response.status < 500:
             status = read.response.status
             wrong = Violation(f"lists {identifier}, and reading it answers {status}", "not-readable")
             yield source.exchange, PASSES if succeeded(read) else (wrong,)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeGuard
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from conformance.checks.objects import View, succeeded, views
@@ -33,9 +33,7 @@ def honest(exchange: Exchange) -> bool:
 
 def done(exchanges: Iterable[Exchange], *operations: str) -> Iterator[Exchange]:
     """The honest exchanges of these operations that succeeded, in the order given."""
-    return (
-        one for one in exchanges if one.operation in operations and honest(one) and succeeded(one)
-    )
+    return (one for one in exchanges if one.operation in operations and honest(one) and succeeded(one))
 
 
 def status_of(exchange: Exchange) -> int:
@@ -75,7 +73,7 @@ def query_of(exchange: Exchange) -> Mapping[str, str]:
 
 def form_of(exchange: Exchange) -> Mapping[str, Part]:
     """The parts of a multipart request by name; empty for any other request."""
-    sent = dict((name.lower(), value) for name, value in exchange.request.headers)
+    sent = {name.lower(): value for name, value in exchange.request.headers}
     boundary = re.search(r'boundary="?([^";,]+)', sent.get("content-type", ""))
     if boundary is None:
         return {}
@@ -107,11 +105,16 @@ def mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def is_int(value: Any) -> bool:
+def word(value: Any) -> str:
+    """The value if it is text, else empty: safe to look up, whatever a target sent."""
+    return value if isinstance(value, str) else ""
+
+
+def is_int(value: Any) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 

@@ -49,6 +49,7 @@ Ruling = tuple[Exchange, Outcome]
 Check = Callable[[Exchange, Context], Outcome]
 SequenceCheck = Callable[[Sequence[Exchange], Context], Iterable[Ruling]]
 _CHECKS: dict[str, SequenceCheck] = {}
+_SINGLE: dict[str, Check] = {}  # those among them that look at one exchange at a time
 
 
 def check(name: str) -> Callable[[Check], Check]:
@@ -59,6 +60,7 @@ def check(name: str) -> Callable[[Check], Check]:
             return ((exchange, function(exchange, context)) for exchange in exchanges)
 
         _add(name, each)
+        _SINGLE[name] = function
         return function
 
     return register
@@ -90,6 +92,11 @@ def get_check(name: str) -> SequenceCheck:
         return _CHECKS[name]
     except KeyError:
         raise UnknownNameError("check", name, _CHECKS) from None
+
+
+def single_check(name: str) -> Check | None:
+    """The check of that name when it looks at one exchange at a time."""
+    return _SINGLE.get(name)
 
 
 def known_checks() -> Mapping[str, SequenceCheck]:

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from email.utils import parsedate_to_datetime
 from typing import Any
 
-from conformance.checks.objects import View, about, views
+from conformance.checks.objects import View, views
 from conformance.checks.paths import path_values
-from conformance.checks.registry import PASSES, Context, Outcome, Ruling, Violation, check, sequence
+from conformance.checks.registry import PASSES, Context, Outcome, Ruling, Violation, sequence
 from conformance.model import Exchange
 
 RUN = "thread.run"
@@ -308,16 +308,3 @@ def ids_unique(exchanges: Sequence[Exchange], context: Context) -> Iterable[Ruli
         first = known.setdefault(view.id, view.exchange.id)
         said = "" if first == view.exchange.id else f"the id of another run (exchange {first})"
         yield view.exchange, outcome(view, said, "id")
-
-
-@check("runs.refused")
-def refused(exchange: Exchange, context: Context) -> Outcome:
-    """A step that says so must be refused by a 4xx."""
-    if exchange.facts.get("expect") != "refused" or not about(exchange, "RUN-CMD-16"):
-        return None
-    status = exchange.response.status if exchange.response is not None else 0
-    if not 200 <= status < 500:
-        return None
-    if status >= 400:
-        return PASSES
-    return (Violation(f"status {status} on a body with an unknown field, expected 4xx", "accepted"),)

@@ -6,8 +6,9 @@ file has no machines.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,8 @@ from conformance.contract.loader import Contract
 from conformance.contract.locate import find_specs
 from conformance.errors import ContractError
 
-_KEYS = frozenset(
-    "object field states begins terminal edges unlocks rules mutable constant once fields".split()
-)
+_NEEDED = frozenset({"object", "field", "states", "terminal", "edges"})
+_KEYS = _NEEDED | {"begins", "unlocks", "rules", "mutable", "constant", "once", "fields"}
 _PACKAGED = "portkey"
 
 
@@ -55,11 +55,11 @@ class Machine:
     begins_in: frozenset[str] = frozenset()
     begins_with: frozenset[str] = frozenset()
     unlocks: tuple[Unlock, ...] = ()
-    rules: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    rules: Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     mutable: frozenset[str] = frozenset()
     constant: tuple[str, ...] = ()
     once: tuple[str, ...] = ()
-    fields: Mapping[str, FieldRule] = field(default_factory=dict)
+    fields: Mapping[str, FieldRule] = dataclasses.field(default_factory=dict)
 
     def reachable(self, status: str, accepted: Collection[str] = ()) -> frozenset[str]:
         """Every status that may follow, by any number of steps; ``accepted`` are the operations that may
@@ -103,6 +103,8 @@ def _read(path: Path) -> Mapping[str, Machine]:
 def _machine(name: str, entry: Mapping[str, Any]) -> Machine:
     if unknown := set(entry) - _KEYS:
         raise ContractError(f"lifecycles.yaml: {name}: unknown keys {sorted(unknown)}")
+    if missing := _NEEDED - set(entry):
+        raise ContractError(f"lifecycles.yaml: {name}: no {', '.join(sorted(missing))}")
     try:
         begins = entry.get("begins", {})
         machine = Machine(

@@ -14,6 +14,7 @@ from conformance.errors import SuiteError
 from conformance.exercise.jobs import Done, Job, resend, run
 from conformance.exercise.plan import Plan
 from conformance.exercise.scenarios import scenarios
+from conformance.exercise.world import World
 from conformance.model import Case, Exchange
 from conformance.target import Ledger, Session
 
@@ -68,9 +69,14 @@ class Engine:
 
     def resend(self, case: Case, job: Job) -> tuple[Exchange, ...]:
         """Send one case of a job again, alone."""
-        return self._do(resend(case, job, self.plan, self._session, self._ledger))
+        return self.do(resend(case, job, self.plan, self._session, self._ledger))
 
-    def _do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    def world(self, item: str) -> World:
+        """A world for requests that are sent one at a time, through ``do``."""
+        return World(self.plan, self._session, self._ledger, item)
+
+    def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine to its end, the jobs in flight beside it."""
         return self._loop.run_until_complete(coroutine)
 
     def close(self) -> None:
@@ -81,10 +87,10 @@ class Engine:
         self.plan.halt.on = True
         running = [task for task in self._tasks.values() if not task.done()]
         if running:
-            _, late = self._do(asyncio.wait(running, timeout=LAST_S))
+            _, late = self.do(asyncio.wait(running, timeout=LAST_S))
             for task in late:
                 task.cancel()
             if late:
-                self._do(asyncio.wait(late, timeout=LAST_S))
-        self._do(self._session.close())
+                self.do(asyncio.wait(late, timeout=LAST_S))
+        self.do(self._session.close())
         self._loop.close()

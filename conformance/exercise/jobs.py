@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from conformance.exercise.binding import UnboundError
 from conformance.exercise.plan import NotAllowedError, Plan
 from conformance.exercise.scenarios import Scenario, scenarios
-from conformance.exercise.scenarios.story import Story
+from conformance.exercise.scenarios.story import NotShown, Story
 from conformance.exercise.world import Unprepared, World
 from conformance.generation.canonical import canonical_case
 from conformance.generation.variants import credential_cases, method_cases, stream_case, unknown_id_cases
 from conformance.model import Case, Credential, Exchange, Purpose, Verdict
 from conformance.target import Ledger, Session
 
+STATEFUL = "stateful"  # the concern of items that a state machine drives, see conformance.exercise.machine
 _SHARED_ROLES = frozenset(
     {"read", "list", "query", "download", "inference", "update", "bulk-update", "create"}
 )
@@ -29,6 +30,11 @@ class Job:
     concern: str
     operation: str
     scenario: str = ""  # the story that a scenario item tells
+
+    @property
+    def open(self) -> bool:
+        """Whether the item is about whatever it shows, not about requirements on one operation."""
+        return bool(self.scenario) or self.concern == STATEFUL
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +130,7 @@ async def run(job: Job, plan: Plan, session: Session, ledger: Ledger) -> Done:
 async def _tell(scenario: Scenario, job: Job, world: World) -> Done:
     """Tell a story to its end, or as far as the target lets it."""
     plan, reason = world.plan, ""
+    verdict: Verdict | None = None
     lacking = [one for one in scenario.needs if not plan.target.offers(one)]
     if lacking:
         return Done(job, (), Verdict.NOT_APPLICABLE, f"the target does not declare {', '.join(lacking)}")
@@ -133,13 +140,15 @@ async def _tell(scenario: Scenario, job: Job, world: World) -> Done:
         await scenario.tell(Story(world))
     except (NotAllowedError, Unprepared, UnboundError) as problem:
         reason = str(problem)
+    except NotShown as absent:
+        verdict, reason = Verdict.NOT_APPLICABLE, str(absent)
     finally:
         await asyncio.shield(world.cleanup())
     exchanges = tuple(sorted(world.exchanges, key=lambda exchange: exchange.started))
     steps = sum(exchange.purpose is Purpose.SCENARIO for exchange in exchanges)
     if reason and not steps:
         return Done(job, exchanges, Verdict.INCONCLUSIVE, reason, 0, 1)
-    return Done(job, exchanges, None, reason, max(steps, 1), 1 if reason else 0)
+    return Done(job, exchanges, verdict, reason, max(steps, 1), 1 if reason else 0)
 
 
 _AS_STORY = Case(id="", operation="", purpose=Purpose.SCENARIO)

@@ -14,7 +14,8 @@ from typing import Any
 from conformance.checks import Judge
 from conformance.contract import load_contract
 from conformance.exercise.engine import Engine
-from conformance.exercise.jobs import Done, Job
+from conformance.exercise.jobs import STATEFUL, Done, Job
+from conformance.exercise.machine import explore
 from conformance.exercise.plan import Plan
 from conformance.exercise.scenarios import scenarios
 from conformance.exercise.settings import Settings
@@ -106,14 +107,16 @@ class Worker:
             for operation in self.plan.contract.operations
             if "serial" in self.plan.usage(operation.id).flags
         )
-        self._engine.start(jobs, serial=serial)
+        self._engine.start((job for job in jobs if job.concern != STATEFUL), serial=serial)
 
     def exercise(self, job: Job, requirements: Sequence[str]) -> ItemReport:
         """The report of one job, judged; ``requirements`` are those its concern is about."""
         began = time.monotonic()
-        done = self._engine.result(job)
+        done, told = self._done(job)
         judgement = self._judge.judge(done.exchanges)
         results = judgement.results
+        if told is not None:
+            results = tuple(_with_story(result, told) for result in results)
         if done.verdict is None and job.concern in ("valid", "invalid"):
             results = self._with_shrunk(job, done, results)
         results = (*results, *self._unjudged(job, done, requirements, results))
@@ -133,6 +136,14 @@ class Worker:
             reached=tuple(judgement.reached),
             shown=tuple(one for one in done.exchanges if one.id in wanted),
         )
+
+    def _done(self, job: Job) -> tuple[Done, Finding | None]:
+        """What the job sent, and the finding whose details tell the shortest sequence, if it has one."""
+        if job.concern != STATEFUL:
+            return self._engine.result(job), None
+        engine = self._engine
+        explored = explore(job, self.plan, engine.do, lambda: engine.world(job.item), self._judge.judge)
+        return explored.done, explored.finding
 
     def _unjudged(
         self, job: Job, done: Done, requirements: Sequence[str], results: Sequence[Result]
@@ -226,6 +237,12 @@ class Worker:
         self.ledger.close()
 
 
+def _with_story(result: Result, told: Finding) -> Result:
+    """The result with its finding of the same kind told as the story of the shortest sequence."""
+    findings = tuple(told if one.fingerprint == told.fingerprint else one for one in result.findings)
+    return dataclasses.replace(result, findings=findings)
+
+
 def _verdict(
     job: Job, done: Done, results: Iterable[Result], requirements: Sequence[str]
 ) -> tuple[Verdict, str]:
@@ -235,9 +252,9 @@ def _verdict(
         for finding in result.findings:
             if finding.level is Level.MUST and not finding.stricter_than_practice:
                 return Verdict.FAIL, f"{finding.requirement} {finding.operation}: {finding.message}"
-        if job.scenario or (result.operation == job.operation and result.requirement in requirements):
+        if job.open or (result.operation == job.operation and result.requirement in requirements):
             mine.append(result)
-    if job.scenario and (done.verdict is not None or done.reason):
+    if job.open and (done.verdict is not None or done.reason):
         return done.verdict or Verdict.INCONCLUSIVE, done.reason
     if any(result.judged for result in mine):
         return Verdict.PASS, ""

@@ -5,8 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.reference.core import Call, Record, Refusal, handles, new_id
-from conformance.reference.objects import deletion, metadata_of, page, public, update_metadata
+from conformance.reference.objects import declared, deletion, metadata_of, page, public, update_metadata
 from conformance.reference.tool_resources import check_tool_resources, realise_tool_resources
+
+FAULTS = declared(
+    {
+        "assistant-update-clears-the-rest": "modifying an assistant clears the texts it does not name",
+        "delete-keeps-assistant": "deleting an assistant answers deleted, and the assistant stays",
+        "json-mode-with-any-tool": "assistants in JSON mode may have any tool",
+    }
+)
 
 # What null or absence stand for.
 DEFAULTS: Record = {
@@ -38,7 +46,8 @@ def create(call: Call) -> Record:
     body: Record = call.body
     metadata = metadata_of(body.get("metadata"))
     check_tool_resources(call, body.get("tool_resources"))
-    check_response_format(body.get("response_format"), defaulted(body, "tools"))
+    if not call.fault("json-mode-with-any-tool"):
+        check_response_format(body.get("response_format"), defaulted(body, "tools"))
     assistant: Record = {
         "id": new_id("asst_"),
         "object": "assistant",
@@ -69,6 +78,8 @@ def modify(call: Call) -> Record:
     metadata_of(body.get("metadata"))
     check_tool_resources(call, body.get("tool_resources"))
     changed = {field: defaulted(body, field) for field in DEFAULTS if field in body}
+    if call.fault("assistant-update-clears-the-rest"):
+        changed = {"description": None, "instructions": None, **changed}
     after = {**assistant, **changed}
     check_response_format(after["response_format"], after["tools"])
     if "model" in body:
@@ -83,7 +94,8 @@ def modify(call: Call) -> Record:
 @handles("deleteAssistant")
 def delete(call: Call) -> Record:
     assistant = assistant_of(call)
-    del call.tenant.of("assistants")[assistant["id"]]
+    if not call.fault("delete-keeps-assistant"):
+        del call.tenant.of("assistants")[assistant["id"]]
     return deletion(assistant["id"], "assistant.deleted")
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 
-from .core import Answer, Call, Record, Upload, handles
+from .core import Answer, Call, Record, Refusal, Upload, handles
+from .faults import declare
 from .sounds import LONGEST, sound, wav_seconds
 from .text import count, digest, logprob, serving, tokens
 from .usage import finish
 
 PITCHES = {"alloy": 220, "echo": 180, "fable": 260, "onyx": 140, "nova": 300, "shimmer": 340}
 SPEECH_RATE = 12.0  # tokens a second
+declare("speech-always-mp3", "speech is mp3, whatever format was asked for")
+declare("transcript-always-json", "a transcript as text, srt or vtt comes as JSON")
+declare("transcript-takes-idle-granularities", "granularities are taken without verbose_json")
 
 
 @handles("createSpeech")
@@ -20,7 +24,10 @@ def create_speech(call: Call) -> Answer:
     model = serving(call, body["model"])
     read = count(body["input"])
     seconds = round(min(LONGEST, max(0.1, read / SPEECH_RATE / body.get("speed", 1.0))), 1)
-    media, content = sound(body.get("response_format", "mp3"), PITCHES.get(body["voice"], 200), seconds)
+    shape = body.get("response_format", "mp3")
+    media, content = sound(shape, PITCHES.get(body["voice"], 200), seconds)
+    if call.fault("speech-always-mp3"):
+        _, content = sound("mp3", 200, seconds)
     headers = finish(call, {}, model=model, prompt=read, completion=0, started=started)
     return Answer(content, media_type=media, headers=headers)
 
@@ -66,6 +73,8 @@ def _written(call: Call, language: str, *, words: bool) -> Answer:
     duration = _duration(upload)
     text = _heard(upload, body.get("prompt", ""), duration)
     shape = body.get("response_format", "json")
+    if call.fault("transcript-always-json") and shape != "verbose_json":
+        shape = "json"
     headers = finish(
         call, {"text": text}, model=model, prompt=round(duration), completion=count(text), started=started
     )
@@ -96,6 +105,9 @@ def _written(call: Call, language: str, *, words: bool) -> Answer:
 
 @handles("createTranscription")
 def create_transcription(call: Call) -> Answer:
+    idle = call.body.get("response_format") != "verbose_json" and "timestamp_granularities[]" in call.body
+    if idle and not call.fault("transcript-takes-idle-granularities"):
+        raise Refusal(400, "Granularities need verbose_json.", param="timestamp_granularities")
     return _written(call, call.body.get("language", "english"), words=True)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from . import chat, completions, embeddings
 from .core import Answer, Call, Record, Refusal, Upload, handles, new_id, new_uuid
+from .faults import declare
 from .files import content_of, keep, lines_of
 from .lifetimes import Stage, reached
 from .objects import page
@@ -22,6 +23,10 @@ STAGES: tuple[Stage, ...] = (
     ("finalizing", 1.0),
     ("completed", 1.2),
 )
+LACKS_A_LINE = declare("batch-output-lacks-a-line", "the last result is missing from a batch's output")
+REWRITES = declare("batch-output-rewritten", "the output of a batch is not the content of its output file")
+CANNOT_CANCEL = declare("batch-cancel-without-effect", "cancelling a batch changes nothing")
+TAKES_NOTHING = declare("batch-of-nothing-accepted", "a batch of an unknown file runs and completes")
 ENDED = frozenset({"completed", "failed", "expired", "cancelled"})
 CANCELLING_S = 0.2
 EXPIRY_S = 24 * 3600
@@ -36,6 +41,8 @@ def _lines(call: Call, identifier: str, endpoint: str) -> tuple[list[Record], li
     """The requests of an input file, and what is wrong with its lines. Raises Refusal(400)."""
     requests: list[Record] = []
     errors: list[Record] = []
+    if call.fault(TAKES_NOTHING) and identifier not in call.tenant.of("files"):
+        return requests, errors
     seen: set[str] = set()
 
     def wrong(code: str, message: str, number: int) -> None:
@@ -144,12 +151,15 @@ def _run(call: Call, entry: Record) -> None:
             "error": None,
         }
         (good if status == 200 else bad).append(encode_json(line) + b"\n")
+    completed = len(good)
+    if call.fault(LACKS_A_LINE):
+        good = good[:-1]
     now = call.gateway.now()
     for lines, field, name in ((good, "output_file_id", "output"), (bad, "error_file_id", "errors")):
         if lines or name == "output":
             upload = Upload(f"{batch['id']}_{name}.jsonl", "application/jsonl", b"".join(lines))
             batch[field] = keep(call.tenant, upload, "batch_output", now)["id"]
-    batch["request_counts"] = {"total": len(entry["requests"]), "completed": len(good), "failed": len(bad)}
+    batch["request_counts"] = {"total": len(entry["requests"]), "completed": completed, "failed": len(bad)}
 
 
 def _one(call: Call, operation: str, body: Record) -> tuple[int, Record]:
@@ -191,6 +201,8 @@ def retrieve_batch(call: Call) -> Any:
 @handles("cancelBatch")
 def cancel_batch(call: Call) -> Any:
     batch = _settle(call, call.path["batch_id"])
+    if call.fault(CANNOT_CANCEL):
+        return batch
     if batch["status"] not in ENDED and batch["status"] != "cancelling":  # what has ended stays as it is
         now = time.time()
         call.tenant.of(BATCHES)[batch["id"]]["cancelling"] = now
@@ -204,4 +216,7 @@ def get_batch_output(call: Call) -> Answer:
     output = batch["output_file_id"]
     if output is None:
         raise Refusal(409, f"The batch is {batch['status']}: it has no output.", code="no_output")
-    return Answer(content_of(call.tenant, output), media_type="application/octet-stream")
+    content = content_of(call.tenant, output)
+    if call.fault(REWRITES):
+        content = b"\n".join(reversed(content.splitlines())) + b"\n"
+    return Answer(content, media_type="application/octet-stream")

@@ -7,7 +7,8 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from .core import Answer, Call, EventStream, Record, handles, new_id
+from .core import Answer, Call, EventStream, Record, Refusal, handles, new_id
+from .faults import declare
 from .streams import each
 from .text import arguments, compose, count, cut, logprob, sample, serving, stop_list, tokens
 from .usage import finish
@@ -47,18 +48,16 @@ def message_of(body: Record, index: int) -> tuple[Record, str]:
     limit = body.get("max_completion_tokens")
     limit = body.get("max_tokens") if limit is None else limit
     if tool is not None:
-        return _calling(body, tool, prompt, index)
+        return _calling(body, tool, prompt, limit)
     wanted = (body.get("response_format") or {}).get("type", "text")
-    stops: list[str] = []
     if wanted == "json_object":
         text = json.dumps({"answer": compose(prompt, index, body.get("seed"))}, ensure_ascii=False)
     elif wanted == "json_schema":
         schema = body["response_format"]["json_schema"].get("schema") or {}
         text = json.dumps(sample(schema, compose(prompt, index)[:40]), ensure_ascii=False)
     else:
-        stops = stop_list(body.get("stop"))
         text = compose(prompt, index, body.get("seed"))
-    text, reason = cut(text, limit, stops)
+    text, reason = cut(text, limit, stop_list(body.get("stop")))
     message: Record = {"role": "assistant", "content": text}
     if (body.get("thinking") or {}).get("type") == "enabled":
         thought = {"type": "thinking", "thinking": f"The last message has {count(prompt)} tokens."}
@@ -66,17 +65,19 @@ def message_of(body: Record, index: int) -> tuple[Record, str]:
     return message, reason
 
 
-def _calling(body: Record, tool: Record, prompt: str, index: int) -> tuple[Record, str]:
-    function = {
-        "name": tool["name"],
-        "arguments": json.dumps(
-            arguments(tool.get("parameters"), prompt[:40] or "value"), ensure_ascii=False
-        ),
-    }
+def _calling(body: Record, tool: Record, prompt: str, limit: int | None) -> tuple[Record, str]:
+    name = tool["name"]
+    if limit is not None and limit <= count(name):  # not even the name has room
+        return {"role": "assistant", "content": ""}, "length"
+    text = json.dumps(arguments(tool.get("parameters"), prompt[:40] or "value"), ensure_ascii=False)
+    text, reason = cut(text, None if limit is None else limit - count(name), ())
+    function = {"name": name, "arguments": text}
     if not body.get("tools"):
-        return {"role": "assistant", "content": None, "function_call": function}, "function_call"
+        message: Record = {"role": "assistant", "content": None, "function_call": function}
+        return message, "function_call" if reason == "stop" else reason
     call = {"id": new_id("call_"), "type": "function", "function": function}
-    return {"role": "assistant", "content": None, "tool_calls": [call]}, "tool_calls"
+    message = {"role": "assistant", "content": None, "tool_calls": [call]}
+    return message, "tool_calls" if reason == "stop" else reason
 
 
 def token_logprobs(text: str, top: int) -> Record:
@@ -202,6 +203,12 @@ def answer(call: Call, body: Record) -> Answer | EventStream:
     return Answer(whole, headers=headers)
 
 
+declare("chat-takes-lone-top-logprobs", "top_logprobs is taken without logprobs")
+
+
 @handles("createChatCompletion")
 def create_chat_completion(call: Call) -> Answer | EventStream:
+    alone = call.body.get("top_logprobs") is not None and not call.body.get("logprobs")
+    if alone and not call.fault("chat-takes-lone-top-logprobs"):
+        raise Refusal(400, "top_logprobs needs logprobs to be true.", param="top_logprobs")
     return answer(call, call.body)

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .chat import FINGERPRINT, usage_of
-from .core import Answer, Call, EventStream, Record, handles, new_id
+from .core import Answer, Call, EventStream, Record, Refusal, handles, new_id
+from .faults import declare
 from .streams import each
 from .text import compose, count, cut, logprob, serving, stop_list, tokens
 from .usage import finish
@@ -109,6 +110,13 @@ def answer(call: Call, body: Record) -> Answer | EventStream:
     return Answer(whole, headers=headers)
 
 
+declare("completion-takes-low-best-of", "best_of is taken below n, and beside stream")
+
+
 @handles("createCompletion")
 def create_completion(call: Call) -> Answer | EventStream:
+    best, number = call.body.get("best_of"), call.body.get("n") or 1
+    useless = best is not None and (best < number or (best > 1 and bool(call.body.get("stream"))))
+    if useless and not call.fault("completion-takes-low-best-of"):
+        raise Refusal(400, "best_of must be at least n, and is not streamed.", param="best_of")
     return answer(call, call.body)

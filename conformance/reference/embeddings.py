@@ -12,6 +12,7 @@ from typing import Any
 
 from .completions import prompts_of
 from .core import Answer, Call, Record, Refusal, handles
+from .faults import declare
 from .text import count, serving
 from .usage import finish
 
@@ -30,6 +31,9 @@ def vector(text: str, size: int) -> tuple[float, ...]:
     return tuple(one / length for one in sums)
 
 
+declare("embedding-takes-empty", "an empty text is embedded")
+
+
 @handles("createEmbedding")
 def create_embedding(call: Call) -> Answer:
     started = time.perf_counter()
@@ -39,6 +43,8 @@ def create_embedding(call: Call) -> Answer:
         raise Refusal(400, f"At most {LARGEST} dimensions.", param="dimensions")
     model = serving(call, body["model"])
     texts = prompts_of(body["input"])
+    if "" in texts and not call.fault("embedding-takes-empty"):
+        raise Refusal(400, "An empty text has no embedding.", param="input")
     data: list[Record] = []
     for index, text in enumerate(texts):
         values = vector(text, size)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from .core import Answer, Call, Record, Refusal, Tenant, Upload, handles, new_id
+from .faults import declare
 
 TEXTUAL = (".txt", ".md", ".csv")
+TRANSLATES = declare("download-translates-newlines", "the content of a file comes back with other line ends")
+ANY_PURPOSE = declare("file-purpose-ignored", "lists of files ignore purpose")
 
 
 def keep(tenant: Tenant, upload: Upload, purpose: str, now: int) -> Record:
@@ -49,7 +52,7 @@ def create_file(call: Call) -> Any:
 
 @handles("listFiles")
 def list_files(call: Call) -> Record:
-    wanted = call.query.get("purpose")
+    wanted = None if call.fault(ANY_PURPOSE) else call.query.get("purpose")
     found = [one for one in call.tenant.of("files").values() if wanted in (None, one["purpose"])]
     return {"object": "list", "data": found}
 
@@ -72,6 +75,8 @@ def delete_file(call: Call) -> Record:
 def download_file(call: Call) -> Answer:
     identifier = call.path["file_id"]
     content = content_of(call.tenant, identifier)
+    if call.fault(TRANSLATES):
+        content = content.replace(b"\n", b"\r\n")
     name = call.tenant.get("files", identifier)["filename"].lower()
     media = "application/octet-stream"
     if name.endswith(".jsonl"):

@@ -6,10 +6,11 @@ import time
 from typing import Any
 
 from .core import Call, Record, Refusal, Upload, handles, new_id
+from .faults import declare
 from .files import keep, lines_of
 from .lifetimes import Stage, reached
-from .objects import page
 from .models import own_model
+from .objects import page
 from .text import count, digest
 from .validation import parse_json
 
@@ -17,6 +18,8 @@ JOBS = "fine_tuning_jobs"
 STAGES: tuple[Stage, ...] = (("validating_files", 0.0), ("queued", 0.2), ("running", 0.5), ("succeeded", 2.5))
 ENDED = frozenset({"succeeded", "failed", "cancelled"})
 CHECKPOINTS = 3
+CANNOT_CANCEL = declare("fine-tuning-cancel-without-effect", "cancelling a fine-tuning job changes nothing")
+NOT_SERVED = declare("fine-tuned-model-not-served", "the model that a job leaves is not found")
 
 
 def _hyperparameters(body: Record) -> Record:
@@ -122,7 +125,8 @@ def _settle(call: Call, identifier: str) -> Record:
 def _succeed(call: Call, entry: Record, at: int) -> None:
     job = entry["job"]
     name = f"ft:{job['model']}:{entry['suffix'] or 'reference'}:{job['id'][-8:]}"
-    own_model(call.tenant, name, at)
+    if not call.fault(NOT_SERVED):
+        own_model(call.tenant, name, at)
     rows = "step,train_loss\n" + "".join(f"{step},{_loss(step)}\n" for step in range(1, CHECKPOINTS + 1))
     result = keep(call.tenant, Upload("step_metrics.csv", "text/csv", rows.encode()), "fine-tune-results", at)
     job.update(
@@ -158,7 +162,7 @@ def retrieve_job(call: Call) -> Any:
 def cancel_job(call: Call) -> Any:
     entry = _settle(call, call.path["fine_tuning_job_id"])
     job = entry["job"]
-    if job["status"] not in ENDED:  # what has ended stays as it is
+    if job["status"] not in ENDED and not call.fault(CANNOT_CANCEL):  # what has ended stays as it is
         job.update(status="cancelled", finished_at=call.gateway.now(), estimated_finish=None)
         _event(entry, "warn", "The job was cancelled", job["finished_at"])
     return job

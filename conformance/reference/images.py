@@ -6,7 +6,8 @@ import base64
 import time
 from typing import Any
 
-from .core import Answer, Call, Record, handles
+from .core import Answer, Call, Record, Refusal, handles
+from .faults import declare
 from .pictures import png
 from .text import count, digest, serving
 from .usage import finish
@@ -40,13 +41,24 @@ def create_image(call: Call) -> Answer:
     return _images(call, body["prompt"], (body.get("style"), body.get("quality")))
 
 
+declare("image-takes-any-file", "a file that is no picture is edited and varied")
+
+
+def _must_be_picture(call: Call) -> None:
+    is_one = call.body["image"].content[:8] == b"\x89PNG\r\n\x1a\n"
+    if not is_one and not call.fault("image-takes-any-file"):
+        raise Refusal(400, "The image must be a PNG file.", param="image")
+
+
 @handles("createImageEdit")
 def create_image_edit(call: Call) -> Answer:
+    _must_be_picture(call)
     mask = call.body.get("mask")
     return _images(call, call.body["prompt"], (call.body["image"].content, mask.content if mask else b""))
 
 
 @handles("createImageVariation")
 def create_image_variation(call: Call) -> Answer:
+    _must_be_picture(call)
     image = call.body["image"]
     return _images(call, f"a variation of {image.filename}", (image.content,))

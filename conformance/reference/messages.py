@@ -8,14 +8,21 @@ from conformance.reference.objects import declared, deletion, page, public, upda
 from conformance.reference.run_engine import refuse_when_locked
 from conformance.reference.threads import add_message, thread_of
 
-FAULTS = declared({"message-text-lost": "a created message comes back with its text emptied"})
+FAULTS = declared(
+    {
+        "message-text-lost": "a created message comes back with its text emptied",
+        "run-filter-ignored": "lists of messages show all of them, whatever run they are filtered by",
+        "delete-keeps-message": "deleting a message answers deleted, and the message stays",
+    }
+)
 
 
 @handles("createMessage")
 def create(call: Call) -> Record:
     thread = thread_of(call)
     check_message(call, call.body)
-    refuse_when_locked(thread, "messages")
+    if not call.fault("thread-never-locked"):
+        refuse_when_locked(thread, "messages")
     message = add_message(call, thread, call.body)
     if call.fault("message-text-lost"):
         message["content"] = [text_part("")]
@@ -25,7 +32,7 @@ def create(call: Call) -> Record:
 @handles("listMessages")
 def list_messages(call: Call) -> Record:
     """The messages of the thread; ``run_id`` leaves those that a run has written."""
-    run_id = call.query.get("run_id")
+    run_id = None if call.fault("run-filter-ignored") else call.query.get("run_id")
     messages = thread_of(call)["_messages"].values()
     return page(call, messages, keep=lambda found: run_id is None or found["run_id"] == run_id)
 
@@ -46,7 +53,8 @@ def modify(call: Call) -> Record:
 def delete(call: Call) -> Record:
     thread = thread_of(call)
     message = message_of(call, thread)
-    del thread["_messages"][message["id"]]
+    if not call.fault("delete-keeps-message"):
+        del thread["_messages"][message["id"]]
     return deletion(message["id"], "thread.message.deleted")
 
 

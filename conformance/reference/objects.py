@@ -25,6 +25,7 @@ FAULTS = declared(
     {
         "forgotten-cursor": "lists answer the first page whatever `after` says",
         "half-applied-update": "updates answer 200 but leave the metadata as it was",
+        "metadata-without-limits": "metadata of runs and of updates may have keys of any length",
     }
 )
 
@@ -34,7 +35,7 @@ def public(record: Mapping[str, Any]) -> Record:
     return {key: value for key, value in record.items() if not key.startswith("_")}
 
 
-def metadata_of(value: Any, param: str = "metadata") -> dict[str, str]:
+def metadata_of(value: Any, param: str = "metadata", *, bounded: bool = True) -> dict[str, str]:
     """Checked metadata; null is the same as none. Raises Refusal(400) beyond the documented sizes."""
     if value is None:
         return {}
@@ -43,7 +44,7 @@ def metadata_of(value: Any, param: str = "metadata") -> dict[str, str]:
             400, f"Metadata holds at most {METADATA_PAIRS} pairs.", param=param, code="invalid_value"
         )
     for key, text in value.items():
-        if len(key) > METADATA_KEY_LENGTH:
+        if bounded and len(key) > METADATA_KEY_LENGTH:
             message = f"A metadata key has at most {METADATA_KEY_LENGTH} characters."
             raise Refusal(400, message, param=param, code="invalid_value")
         if not isinstance(text, str) or len(text) > METADATA_VALUE_LENGTH:
@@ -56,7 +57,7 @@ def update_metadata(call: Call, record: Record) -> None:
     """Replace the metadata when the request carries any."""
     body = call.body or {}
     if "metadata" in body:
-        metadata = metadata_of(body["metadata"])
+        metadata = metadata_of(body["metadata"], bounded=not call.fault("metadata-without-limits"))
         if not call.fault("half-applied-update"):
             record["metadata"] = metadata
 

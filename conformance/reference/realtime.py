@@ -17,6 +17,8 @@ from .validation import parse_json
 @handles("connectRealtime")
 def without_upgrade(call: Call) -> None:
     """A plain GET: this path speaks WebSocket only."""
+    if call.fault("realtime-ignores-missing-upgrade"):
+        return
     raise Refusal(
         426,
         "This path takes WebSocket connections only.",
@@ -26,6 +28,9 @@ def without_upgrade(call: Call) -> None:
 
 declare("realtime-silent", "a realtime connection opens without session.created")
 declare("realtime-aborts", "a realtime connection is closed with 1011 as soon as it is open")
+
+
+declare("realtime-ignores-missing-upgrade", "a plain GET of the realtime path is answered with success")
 
 
 class Session:

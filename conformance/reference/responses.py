@@ -9,12 +9,15 @@ from typing import Any
 
 from .chat import content_text
 from .core import Answer, Call, EventStream, Record, Tenant, handles, new_id, not_found
+from .faults import declare
 from .objects import page
 from .streams import each
 from .text import arguments, compose, count, cut, sample, serving, tokens
 from .usage import finish
 
 STORED = "responses"
+INHERITS = declare("instructions-inherited", "instructions of a previous response hold for the next one")
+STORES_ALL = declare("response-stored-regardless", "a response made with store false is stored all the same")
 FORCED = {
     "file_search": "file_search",
     "web_search_preview": "web_search",
@@ -158,6 +161,8 @@ def build(call: Call, body: Record) -> tuple[Record, list[Record]]:
     if previous is not None:
         earlier = _stored(call.tenant, previous)
         before = [*earlier["items"], *earlier["response"]["output"]]
+        if call.fault(INHERITS) and body.get("instructions") is None:
+            body = {**body, "instructions": earlier["response"]["instructions"]}
     items = input_items(body["input"])
     output, reason = _output(body, items)
     read, written = _spent([*before, *items]) + count(body.get("instructions") or ""), _spent(output)
@@ -259,7 +264,7 @@ def _stored(tenant: Tenant, identifier: str) -> Record:
 def create_response(call: Call) -> Answer | EventStream:
     started = time.perf_counter()
     response, items = build(call, call.body)
-    if response["store"]:
+    if response["store"] or call.fault(STORES_ALL):
         call.tenant.of(STORED)[response["id"]] = {"response": response, "items": items}
     usage = response["usage"]
     headers = finish(

@@ -9,10 +9,11 @@ changes the state, so the two cannot disagree.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from conformance.reference.core import Call, Record, Refusal, new_id
 from conformance.reference.message_objects import text_of, text_part
+from conformance.reference.objects import declared
 from conformance.reference.run_life import (
     Life,
     close_step,
@@ -39,7 +40,20 @@ from conformance.reference.run_model import (
     usage,
 )
 
+FAULTS = declared(
+    {
+        "run-outlives-its-expiry": "runs that never end do not expire either",
+        "run-goes-on-without-outputs": "runs that wait for outputs go on without them after a while",
+        "run-cancelling-for-ever": "runs that are cancelling stay so",
+        "tool-choice-not-kept": "runs call no tool, whatever their tool choice says",
+        "parallel-calls-all-the-same": "runs make several calls at once when they were told not to",
+        "run-answers-no-json": "runs answer in plain text when they were told to answer in JSON",
+    }
+)
+
 QUEUED_S, IN_PROGRESS_S, CANCELLING_S = 0.010, 0.030, 0.020  # at speed 1
+RESTLESS_S = 0.120  # how long a run waits that does not wait: a fault
+WORD_S = 0.0003  # what a word takes to write, where many are asked for
 LIFETIME_S = 600
 ENDLESS_LIFETIME_S = 1  # of a run whose model never ends
 ACTIVE = frozenset({"queued", "in_progress", "requires_action", "cancelling"})
@@ -58,17 +72,33 @@ class Reply:
 def begin(call: Call, thread: Record, run: Record, sources: list[str], *, streamed: bool) -> None:
     """Give a run (its fields complete, status queued) its life and its place in the thread."""
     said = [(message["role"], text_of(message)) for message in thread["_messages"].values()]
-    plan = plan_run(run, said, sources)
+    plan = plan_run(heard(call, run), said, sources)
     now = time.monotonic()
     born_wall = time.time()
     run["created_at"] = int(born_wall)
     run["expires_at"] = run["created_at"] + (ENDLESS_LIFETIME_S if plan.endless else LIFETIME_S)
+    if plan.endless and call.fault("run-outlives-its-expiry"):
+        plan = replace(plan, immortal=True)
     life = Life(thread, plan, call.gateway.speed, now, born_wall, now, journal=[] if streamed else None)
+    life.restless = call.fault("run-goes-on-without-outputs")
+    life.stuck = call.fault("run-cancelling-for-ever")
     run["_life"] = life
     run["_steps"] = {}
     thread["_runs"][run["id"]] = run
     tell(run, "thread.run.created", run)
     tell(run, "thread.run.queued", run)
+
+
+def heard(call: Call, run: Record) -> Record:
+    """The run as the model takes it: faults make it deaf to some of its settings."""
+    changed: Record = {}
+    if call.fault("tool-choice-not-kept"):
+        changed["tool_choice"] = "none"
+    if call.fault("parallel-calls-all-the-same"):
+        changed["parallel_tool_calls"] = True
+    if call.fault("run-answers-no-json"):
+        changed["response_format"] = "auto"
+    return {**run, **changed}
 
 
 def due(run: Record) -> float | None:
@@ -78,13 +108,26 @@ def due(run: Record) -> float | None:
     if status in TERMINAL:
         return None
     if status == "cancelling":
-        return life.since + CANCELLING_S * life.scale
+        return None if life.stuck else life.since + CANCELLING_S * life.scale
+    if life.plan.immortal and status == "in_progress":
+        return None
     expiry = life.moment(run["expires_at"])
+    if status == "requires_action" and life.restless:
+        return life.since + RESTLESS_S * life.scale
     if status == "queued":
         return min(expiry, life.since + QUEUED_S * life.scale)
     if status == "in_progress" and not life.plan.endless:
-        return min(expiry, life.since + IN_PROGRESS_S * life.scale)
+        return min(expiry, life.since + (IN_PROGRESS_S + WORD_S * words_to_write(run)) * life.scale)
     return expiry
+
+
+def words_to_write(run: Record) -> int:
+    """How long this turn's answer will be, if it was asked to be long."""
+    life: Life = run["_life"]
+    if out_of_prompt(run) or (life.plan.functions and not life.resumed):
+        return 0
+    most = run["max_completion_tokens"]
+    return life.plan.wordy if most is None else min(life.plan.wordy, int(most))
 
 
 def settle(run: Record) -> Record:
@@ -99,6 +142,8 @@ def settle(run: Record) -> Record:
             start(run, moment)
         elif run["status"] == "cancelling":
             end(run, "cancelled", moment)
+        elif run["status"] == "requires_action":  # only by a fault
+            submit(run, {made["id"]: "" for made in pending_calls(run)}, streamed=False)
         else:
             conclude(run, moment)
         life.since = moment
@@ -184,6 +229,12 @@ def ask_for_outputs(run: Record, moment: float) -> None:
     tell(run, "thread.run.requires_action", run)
 
 
+def pending_calls(run: Record) -> list[Record]:
+    """The calls a run in requires_action waits for."""
+    calls: list[Record] = run["required_action"]["submit_tool_outputs"]["tool_calls"]
+    return calls
+
+
 def submit(run: Record, outputs: dict[str, str], *, streamed: bool) -> None:
     """Take the outputs (one for every pending call, by call id) and queue the run again."""
     life: Life = run["_life"]
@@ -208,6 +259,17 @@ def cancel(run: Record) -> None:
     run["status"], run["required_action"] = "cancelling", None
     run["_life"].since = time.monotonic()
     tell(run, "thread.run.cancelling", run)
+
+
+def requeue(run: Record) -> None:
+    """Put a run at work back into the queue: what no run does, but for a fault."""
+    life: Life = run["_life"]
+    if life.step is not None:
+        del run["_steps"][life.step["id"]]
+    if life.message is not None:
+        del life.thread["_messages"][life.message["id"]]
+    life.step = life.message = None
+    run["status"], life.since = "queued", time.monotonic()
 
 
 def end(run: Record, status: str, moment: float) -> None:

@@ -29,6 +29,8 @@ class Life:
     journal: list[Event] | None = None  # kept only while somebody may stream
     message: Record | None = None
     step: Record | None = None  # the step that is open
+    restless: bool = False  # a fault: goes on without the outputs it waits for
+    stuck: bool = False  # a fault: cancelling for ever
 
     def wall(self, moment: float) -> int:
         """Unix seconds of a monotonic moment, never before the creation."""

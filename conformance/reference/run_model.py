@@ -35,6 +35,7 @@ class Plan:
     as_json: bool = False
     failing: bool = False
     endless: bool = False
+    immortal: bool = False  # a fault: not even its expiry ends it
 
 
 def tokens(text: str) -> int:

@@ -16,6 +16,7 @@ LONGEST_NAP_S = 0.25  # somebody else may cancel the run while its stream sleeps
 FAULTS = declared(
     {
         "stream-no-done": "run streams end without the done event",
+        "streams-unasked": "runs are answered as event streams, whether that was asked for or not",
         "lost-terminal-event": "run streams lack the event of the state the run ends in",
     }
 )

@@ -13,7 +13,9 @@ from conformance.reference.run_engine import (
     TERMINAL,
     begin,
     cancel,
+    pending_calls,
     refuse_when_locked,
+    requeue,
     settle,
     submit,
 )
@@ -27,8 +29,49 @@ FAULTS = declared(
         "run-completed-without-usage": "completed runs have no usage",
         "run-no-required-action": "runs in requires_action do not say what is required",
         "wrong-echo": "runs show other instructions than they were given",
+        "run-created-at-its-end": "creating a run is answered when it has ended, or waits",
+        "run-falls-back-to-queued": "a run that is cancelled at work is queued again",
+        "run-cancel-forgotten": "a cancel is answered with cancelling, and the run goes on",
+        "run-ids-repeat": "all runs of an assistant have the same id",
+        "run-ignores-its-assistant": "runs that name no model get another than their assistant's",
+        "run-default-differs": "runs do without parallel tool calls unless told otherwise",
+        "run-ignores-additional-instructions": "additional instructions are dropped",
+        "run-loses-additional-messages": "additional messages are dropped",
+        "run-takes-null-as-a-value": "a temperature of null is zero",
+        "run-thread-not-empty": "the thread of a run created without one begins with a message of the user",
+        "run-thread-loses-messages": "the messages given with the thread of a run are dropped",
+        "run-found-through-any-thread": "a run is found through any thread",
+        "run-of-an-unknown-assistant": "a run of an unknown assistant gets some other assistant",
+        "submit-changes-nothing": "outputs are accepted and change nothing",
+        "submit-accepted-after-end": "outputs are accepted by runs that do not wait for them",
+        "submit-accepts-some-outputs": "fewer outputs than calls are accepted",
+        "submit-accepts-foreign-outputs": "outputs of unknown calls, or two for one call, are accepted",
+        "cancel-shows-the-old-status": "cancelling a run answers with the run as it was",
+        "cancel-refused-at-work": "a run in progress cannot be cancelled",
+        "cancel-accepted-after-end": "cancelling a run that has ended is accepted",
+        "thread-never-locked": "a thread takes messages and runs while a run is active",
     }
 )
+
+# Fault → the setting of the request that it drops.
+IGNORED = {
+    f"run-ignores-{name.replace('_', '-')}": name
+    for name in (
+        "model",
+        "tools",
+        "temperature",
+        "top_p",
+        "max_prompt_tokens",
+        "max_completion_tokens",
+        "truncation_strategy",
+        "tool_choice",
+        "response_format",
+        "parallel_tool_calls",
+        "metadata",
+    )
+}
+declared({fault: f"runs ignore the {name} of their request" for fault, name in IGNORED.items()})
+SERVERS_OWN = "reference-house-model"  # what faults put in place of the model that was meant
 
 # Taken from the assistant when the request does not override them.
 INHERITED = ("model", "tools", "temperature", "top_p", "response_format")
@@ -48,9 +91,11 @@ def create(call: Call) -> Record | EventStream:
     assistant, fields = check_run(call, body)
     for number, message in enumerate(body.get("additional_messages") or ()):
         check_message(call, message, f"additional_messages[{number}].")
-    refuse_when_locked(thread, "a run")
-    for message in body.get("additional_messages") or ():
-        add_message(call, thread, message)
+    if not call.fault("thread-never-locked"):
+        refuse_when_locked(thread, "a run")
+    if not call.fault("run-loses-additional-messages"):
+        for message in body.get("additional_messages") or ():
+            add_message(call, thread, message)
     return launch(call, thread, assistant, fields)
 
 
@@ -61,7 +106,12 @@ def create_with_thread(call: Call) -> Record | EventStream:
     assistant, fields = check_run(call, body)
     check_tool_resources(call, body.get("tool_resources"))
     check_thread(call, body.get("thread") or {}, "thread.")
-    thread = new_thread(call, body.get("thread") or {})
+    wanted = body.get("thread") or {}
+    if not wanted and call.fault("run-thread-not-empty"):
+        wanted = {"messages": [{"role": "user", "content": "Hello"}]}
+    if call.fault("run-thread-loses-messages"):
+        wanted = {name: value for name, value in wanted.items() if name != "messages"}
+    thread = new_thread(call, wanted)
     return launch(call, thread, assistant, fields, new=True)
 
 
@@ -85,19 +135,32 @@ def modify(call: Call) -> Record:
 @handles("cancelRun")
 def cancel_run(call: Call) -> Record:
     run = run_of(call)
-    if run["status"] in TERMINAL:
-        raise Refusal(400, f"Cannot cancel run with status '{run['status']}'.", code="invalid_run_state")
-    cancel(run)
-    return show(call, run)
+    was = run["status"]
+    if was in TERMINAL and call.fault("cancel-accepted-after-end"):
+        return show(call, run)
+    if was in TERMINAL or (was == "in_progress" and call.fault("cancel-refused-at-work")):
+        raise Refusal(400, f"Cannot cancel run with status '{was}'.", code="invalid_run_state")
+    if call.fault("run-cancel-forgotten"):
+        return {**show(call, run), "status": "cancelling", "required_action": None}
+    if was == "in_progress" and call.fault("run-falls-back-to-queued"):
+        requeue(run)
+    else:
+        cancel(run)
+    shown = show(call, run)
+    return {**shown, "status": was} if call.fault("cancel-shows-the-old-status") else shown
 
 
 @handles("submitToolOuputsToRun")
 def submit_outputs(call: Call) -> Record | EventStream:
     run = run_of(call)
     if run["status"] != "requires_action":
+        if call.fault("submit-accepted-after-end"):
+            return show(call, run)
         message = f'Runs in status "{run["status"]}" do not accept tool outputs.'
         raise Refusal(400, message, code="invalid_run_state")
-    outputs = checked_outputs(run, call.body["tool_outputs"])
+    outputs = checked_outputs(call, run, call.body["tool_outputs"])
+    if call.fault("submit-changes-nothing"):
+        return show(call, run)
     streamed = bool(call.body.get("stream"))
     submit(run, outputs, streamed=streamed)
     return stream_run(call, run) if streamed else show(call, run)
@@ -106,6 +169,11 @@ def submit_outputs(call: Call) -> Record | EventStream:
 def run_of(call: Call) -> Record:
     """The run the path names, in its present state, or an honest 404 (also through a wrong thread)."""
     run: Record | None = thread_of(call)["_runs"].get(call.path["run_id"])
+    if call.fault("run-found-through-any-thread"):
+        threads = call.tenant.of("threads").values()
+        run = next(
+            (one["_runs"][name] for one in threads if (name := call.path["run_id"]) in one["_runs"]), run
+        )
     if run is None:
         raise not_found("run", call.path["run_id"])
     return settle(run)
@@ -114,16 +182,42 @@ def run_of(call: Call) -> Record:
 def check_run(call: Call, body: Record) -> tuple[Record, Record]:
     """The assistant and the run's fields as the request and the assistant give them, or Refusal(400)."""
     assistant = call.tenant.of("assistants").get(body["assistant_id"])
+    if assistant is None and call.fault("run-of-an-unknown-assistant"):
+        assistant = next(iter(call.tenant.of("assistants").values()), None)
     if assistant is None:
         message = f"No assistant found with id '{body['assistant_id']}'."
         raise Refusal(400, message, param="assistant_id", code="invalid_assistant_id")
-    fields: Record = {name: given(body, name, assistant[name]) for name in INHERITED}
-    fields.update({name: given(body, name, default) for name, default in OWN_DEFAULTS.items()})
-    fields["instructions"] = instructions_of(body, assistant)
-    fields["metadata"] = metadata_of(body.get("metadata"))
+    wanted = heeded(call, body)
+    fields: Record = {name: given(wanted, name, assistant[name]) for name in INHERITED}
+    fields.update({name: given(wanted, name, default) for name, default in OWN_DEFAULTS.items()})
+    fields["instructions"] = instructions_of(wanted, assistant)
+    fields["metadata"] = metadata_of(
+        wanted.get("metadata"), bounded=not call.fault("metadata-without-limits")
+    )
     check_response_format(fields["response_format"], fields["tools"])
     check_tool_choice(fields["tool_choice"], fields["tools"])
     return assistant, fields
+
+
+def heeded(call: Call, body: Record) -> Record:
+    """What of a request is heeded: all of it, but for faults."""
+    wanted = dict(body)
+    for fault in IGNORED:
+        if call.fault(fault):
+            wanted.pop(IGNORED[fault], None)
+    if call.fault("run-ignores-tools"):
+        wanted.pop("tool_choice", None)
+    if call.fault("run-ignores-model") and body.get("model"):
+        wanted["model"] = SERVERS_OWN
+    if call.fault("run-ignores-additional-instructions"):
+        wanted.pop("additional_instructions", None)
+    if call.fault("run-ignores-its-assistant") and not body.get("model"):
+        wanted["model"] = SERVERS_OWN
+    if call.fault("run-default-differs"):
+        wanted.setdefault("parallel_tool_calls", False)
+    if call.fault("run-takes-null-as-a-value") and body.get("temperature", 1) is None:
+        wanted["temperature"] = 0
+    return wanted
 
 
 def given(body: Record, name: str, otherwise: Any) -> Any:
@@ -162,16 +256,19 @@ def refused_choice(message: str) -> Refusal:
     return Refusal(400, message, param="tool_choice", code="invalid_value")
 
 
-def checked_outputs(run: Record, outputs: list[Record]) -> dict[str, str]:
+def checked_outputs(call: Call, run: Record, outputs: list[Record]) -> dict[str, str]:
     """One output for each pending call, by call id, or Refusal(400)."""
-    pending = [call["id"] for call in run["required_action"]["submit_tool_outputs"]["tool_calls"]]
+    pending = [made["id"] for made in pending_calls(run)]
     answered: dict[str, str] = {}
     for output in outputs:
         call_id = output.get("tool_call_id")
-        if call_id is None or call_id not in pending or call_id in answered:
+        strange = call_id is None or call_id not in pending or call_id in answered
+        if strange and not call.fault("submit-accepts-foreign-outputs"):
             message = f"{call_id or 'An output without tool_call_id'} answers no open tool call of this run."
             raise Refusal(400, message, param="tool_outputs", code="invalid_tool_call_id")
-        answered[call_id] = output.get("output") or ""
+        answered[str(call_id)] = output.get("output") or ""
+    if call.fault("submit-accepts-some-outputs"):
+        return {**dict.fromkeys(pending, ""), **answered}
     missing = [call_id for call_id in pending if call_id not in answered]
     if missing:
         message = f"Outputs are expected for all pending tool calls; missing: {', '.join(missing)}."
@@ -184,7 +281,7 @@ def launch(
 ) -> Record | EventStream:
     """Put a run with checked fields into the thread and answer with it, queued."""
     run: Record = {
-        "id": new_id("run_"),
+        "id": f"run_{assistant['id']}" if call.fault("run-ids-repeat") else new_id("run_"),
         "object": "thread.run",
         "created_at": 0,  # set when its life begins
         "thread_id": thread["id"],
@@ -201,9 +298,12 @@ def launch(
         "usage": None,
         **fields,
     }
-    streamed = bool(call.body.get("stream"))
+    streamed = bool(call.body.get("stream")) or call.fault("streams-unasked")
     lent = (thread["tool_resources"], call.body.get("tool_resources") or assistant["tool_resources"])
     begin(call, thread, run, searchable_files(call, *lent), streamed=streamed)
+    if call.fault("run-created-at-its-end"):
+        run["_life"].scale = 0.0
+        settle(run)
     if call.fault("wrong-echo"):
         run["instructions"] = "You are somebody else."
     if streamed:

@@ -10,7 +10,7 @@ from typing import Any
 
 from .core import ApiKey, Gateway, Record, Tenant, new_uuid
 
-CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools")
+CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools", "fast-jobs")
 MODELS = {
     "chat": "reference-chat",
     "completion": "reference-instruct",
@@ -21,6 +21,7 @@ MODELS = {
     "moderation": "reference-moderation",
     "realtime": "reference-realtime",
     "failing": "reference-failing",
+    "expiring": "reference-expiring",
 }
 
 

@@ -10,7 +10,15 @@ from conformance.reference.objects import declared, deletion, metadata_of, publi
 from conformance.reference.run_engine import settle_thread
 from conformance.reference.tool_resources import check_tool_resources, realise_tool_resources
 
-FAULTS = declared({"delete-keeps-thread": "deleting a thread answers deleted, and the thread stays"})
+FAULTS = declared(
+    {
+        "delete-keeps-thread": "deleting a thread answers deleted, and the thread stays",
+        "thread-metadata-lost": "new threads show their metadata once, and keep none",
+        "thread-update-forgotten": "a modified thread is shown once, and is as before afterwards",
+        "initial-messages-reversed": "the messages a thread is made with are put into it last first",
+        "vector-store-helper-ignored": "vector stores described with a thread are not made",
+    }
+)
 
 
 def check_thread(call: Call, body: Record, param: str = "") -> None:
@@ -27,15 +35,27 @@ def new_thread(call: Call, body: Record) -> Record:
         "id": new_id("thread_"),
         "object": "thread",
         "created_at": call.gateway.now(),
-        "tool_resources": realise_tool_resources(call, body.get("tool_resources")),
+        "tool_resources": realise_tool_resources(call, described(call, body)),
         "metadata": metadata_of(body.get("metadata")),
         "_messages": {},
         "_runs": {},
     }
     call.tenant.of("threads")[thread["id"]] = thread
-    for message in body.get("messages") or ():
+    messages = body.get("messages") or ()
+    for message in reversed(messages) if call.fault("initial-messages-reversed") else messages:
         add_message(call, thread, message)
     return thread
+
+
+def described(call: Call, body: Record) -> Any:
+    """The tool resources that a request describes."""
+    resources = body.get("tool_resources")
+    if resources and call.fault("vector-store-helper-ignored"):
+        search = {
+            key: one for key, one in (resources.get("file_search") or {}).items() if key != "vector_stores"
+        }
+        return {**resources, "file_search": search}
+    return resources
 
 
 def add_message(call: Call, thread: Record, body: Record) -> Record:
@@ -53,7 +73,11 @@ def thread_of(call: Call) -> Record:
 def create(call: Call) -> Record:
     body: Record = call.body or {}
     check_thread(call, body)
-    return public(new_thread(call, body))
+    thread = new_thread(call, body)
+    shown = public(thread)
+    if call.fault("thread-metadata-lost"):
+        thread["metadata"] = {}
+    return shown
 
 
 @handles("getThread")
@@ -64,6 +88,8 @@ def get(call: Call) -> Record:
 @handles("modifyThread")
 def modify(call: Call) -> Record:
     thread = thread_of(call)
+    if call.fault("thread-update-forgotten"):
+        thread = dict(thread)
     body: dict[str, Any] = call.body or {}
     metadata_of(body.get("metadata"))
     check_tool_resources(call, body.get("tool_resources"))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from conformance.reference.core import Call, Record, handles, new_id, not_found
-from conformance.reference.objects import deletion, known_files, page, public
+from conformance.reference.objects import declared, deletion, known_files, page, public
 from conformance.reference.vector_store_life import (
     attach,
     chunking_of,
@@ -18,11 +18,20 @@ from conformance.reference.vector_store_life import (
 )
 
 
+FAULTS = declared(
+    {
+        "file-filter-ignored": "lists of files in vector stores ignore filter",
+        "file-batch-lists-whole-store": "the list of a file batch shows every file of its store",
+        "vector-store-removal-deletes-file": "taking a file out of a vector store deletes it",
+    }
+)
+
+
 @handles("createVectorStoreFile")
 def create_file(call: Call) -> Record:
     store, file_id = store_of(call), call.body["file_id"]
     known_files(call, (file_id,), "file_id")
-    chunking = chunking_of(call.body.get("chunking_strategy"))
+    chunking = chunking_of(call, call.body.get("chunking_strategy"))
     return public(attach(call, store, file_id, chunking))
 
 
@@ -42,6 +51,8 @@ def delete_file(call: Call) -> Record:
     store = store_of(call)
     record = file_of(call, store)
     del store["_files"][record["id"]]
+    if call.fault("vector-store-removal-deletes-file"):
+        call.tenant.of("files").pop(record["id"], None)
     return deletion(record["id"], "vector_store.file.deleted")
 
 
@@ -49,7 +60,7 @@ def delete_file(call: Call) -> Record:
 def create_batch(call: Call) -> Record:
     store, file_ids = store_of(call), call.body["file_ids"]
     known_files(call, file_ids, "file_ids")
-    chunking = chunking_of(call.body.get("chunking_strategy"))
+    chunking = chunking_of(call, call.body.get("chunking_strategy"))
     batch: Record = {
         "id": new_id("vsfb_"),
         "object": "vector_store.file_batch",
@@ -84,6 +95,8 @@ def list_batch_files(call: Call) -> Record:
     """The files of the batch that are still in the store, each once."""
     store, batch = store_of(call), settled_batch(call)
     ids = dict.fromkeys(record["id"] for record in batch["_files"])
+    if call.fault("file-batch-lists-whole-store"):
+        return filtered_page(call, settled_files(call.tenant, store))
     return filtered_page(call, [store["_files"][name] for name in ids if name in store["_files"]])
 
 
@@ -109,5 +122,5 @@ def show_batch(batch: Record) -> Record:
 
 
 def filtered_page(call: Call, records: list[Record]) -> Record:
-    wanted: Any = call.query.get("filter")
+    wanted: Any = None if call.fault("file-filter-ignored") else call.query.get("filter")
     return page(call, records, keep=lambda record: wanted is None or record["status"] == wanted)

@@ -10,10 +10,11 @@ import time
 from typing import Any
 
 from conformance.reference.core import Call, Record, Refusal, Tenant, new_id, not_found
-from conformance.reference.objects import known_files, metadata_of, public
+from conformance.reference.objects import declared, known_files, metadata_of, public
 
 INDEXING_S = 0.030  # how long a file stays in_progress, at speed 1
 DAY_S = 86_400
+FAULTS = declared({"chunk-overlap-not-checked": "chunks may overlap by more than half their size"})
 STATUSES = ("in_progress", "completed", "failed", "cancelled")
 DEFAULT_CHUNKING: Record = {
     "type": "static",
@@ -21,12 +22,13 @@ DEFAULT_CHUNKING: Record = {
 }
 
 
-def chunking_of(value: Any, param: str = "chunking_strategy") -> Record:
+def chunking_of(call: Call, value: Any, param: str = "chunking_strategy") -> Record:
     """The strategy as answers show it: ``auto`` becomes its documented numbers."""
     if value is None or value.get("type") != "static":
         return DEFAULT_CHUNKING
     sizes = value["static"]
-    if sizes["chunk_overlap_tokens"] * 2 > sizes["max_chunk_size_tokens"]:
+    too_much = sizes["chunk_overlap_tokens"] * 2 > sizes["max_chunk_size_tokens"]
+    if too_much and not call.fault("chunk-overlap-not-checked"):
         message = "chunk_overlap_tokens must not exceed half of max_chunk_size_tokens."
         raise Refusal(400, message, param=param, code="invalid_value")
     return {"type": "static", "static": dict(sizes)}
@@ -35,7 +37,7 @@ def chunking_of(value: Any, param: str = "chunking_strategy") -> Record:
 def check_new_store(call: Call, body: Record, param: str = "") -> None:
     """Everything that can be wrong with a store to be made, before anything is made."""
     known_files(call, body.get("file_ids") or (), f"{param}file_ids")
-    chunking_of(body.get("chunking_strategy"), f"{param}chunking_strategy")
+    chunking_of(call, body.get("chunking_strategy"), f"{param}chunking_strategy")
     metadata_of(body.get("metadata"), f"{param}metadata")
 
 
@@ -55,7 +57,7 @@ def new_store(call: Call, body: Record) -> Record:
     }
     call.tenant.of("vector_stores")[store["id"]] = store
     for file_id in body.get("file_ids") or ():
-        attach(call, store, file_id, chunking_of(body.get("chunking_strategy")))
+        attach(call, store, file_id, chunking_of(call, body.get("chunking_strategy")))
     return store
 
 

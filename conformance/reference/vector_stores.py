@@ -8,7 +8,12 @@ from conformance.reference.core import Call, Record, handles
 from conformance.reference.objects import declared, deletion, page, update_metadata
 from conformance.reference.vector_store_life import check_new_store, new_store, show_store, store_of
 
-FAULTS = declared({"vector-store-miscounts": "file_counts.total of a vector store is one too many"})
+FAULTS = declared(
+    {
+        "vector-store-miscounts": "file_counts.total of a vector store is one too many",
+        "vector-store-keeps-its-name": "updates of a vector store answer 200 but leave its name as it was",
+    }
+)
 
 
 @handles("createVectorStore")
@@ -33,7 +38,7 @@ def modify(call: Call) -> Record:
     """Change name, expiry and metadata; a null takes the name or the expiry away."""
     store, body = store_of(call), call.body or {}
     update_metadata(call, store)
-    if "name" in body:
+    if "name" in body and not call.fault("vector-store-keeps-its-name"):
         store["name"] = body["name"] or ""
     if "expires_after" in body:
         store["_expires_after"] = body["expires_after"]

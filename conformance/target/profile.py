@@ -12,8 +12,19 @@ from conformance.errors import TargetFileError
 from conformance.model import Credential, Plane
 from conformance.target.credentials import Credentials, Secret
 
-ROLES = ("chat", "completion", "embedding", "image", "speech", "transcription", "moderation")
-CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools")
+# What models are for. The last two only show how runs end that do not end well.
+ROLES = (
+    "chat",
+    "completion",
+    "embedding",
+    "image",
+    "speech",
+    "transcription",
+    "moderation",
+    "failing",
+    "expiring",
+)
+CAPABILITIES = ("streaming", "realtime", "uploads", "function-tools", "fast-jobs")
 ALLOWANCES = ("cost", "destructive", "side-effects", "undocumented-methods")
 # Flags of an operation, as the resource graph writes them, and the allowance each of them needs.
 NEEDS = {"cost": "cost", "destructive": "destructive", "side-effect": "side-effects"}

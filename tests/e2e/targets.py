@@ -9,7 +9,7 @@ from typing import Any
 Announcement = Mapping[str, Any]
 TargetFile = Callable[..., str]
 EVERYTHING = ("cost", "destructive", "side-effects", "undocumented-methods")
-_NO_ROLES = ("realtime", "failing")
+_NO_ROLES = ("realtime",)
 
 
 def described(announcement: Announcement, **keys: Any) -> dict[str, Any]:

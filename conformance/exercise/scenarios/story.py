@@ -15,8 +15,16 @@ from conformance.generation.canonical import canonical_case
 from conformance.model import Exchange, Purpose
 
 POLL_S = 0.02
+_LATER = (425, 429)  # refusals that another try may turn
 POLL_MOST_S = 1.0
 UNCHANGED: Any = object()
+
+
+class NotShown(Exception):
+    """The target did nothing wrong, yet never came into the state that the rest of the story is about.
+
+    What that rest was to give occasion for is not applicable then. The message says which state.
+    """
 
 
 @dataclass(frozen=True)
@@ -54,6 +62,14 @@ class Story:
     def id(self, resource: str) -> str:
         """The id of a resource that was made."""
         return self.world.made[resource].id
+
+    @property
+    def clock(self) -> Callable[[], float]:
+        """Seconds that only grow."""
+        return asyncio.get_running_loop().time
+
+    async def pause(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
     async def send(
         self,
@@ -101,13 +117,18 @@ class Story:
     async def poll(
         self, operation: str, until: Callable[[Any], bool], *, within: float = 30.0, **options: Any
     ) -> Reply:
-        """Send a read until its JSON satisfies ``until``; Unprepared when it does not in time (seconds)."""
+        """Send a read until its JSON satisfies ``until``.
+
+        Raises Unprepared when it does not in time (seconds), or is refused.
+        """
         clock = asyncio.get_running_loop().time
         end, pause = clock() + within, POLL_S
         while True:
             reply = await self.send(operation, **options)
             if reply.ok and until(reply.value):
                 return reply
+            if 400 <= reply.status < 500 and reply.status not in _LATER:
+                raise Unprepared(f"{operation}: refused with status {reply.status}")
             if clock() + pause > end:
                 raise Unprepared(f"{operation}: not as awaited within {within:g} s (status {reply.status})")
             await asyncio.sleep(pause)

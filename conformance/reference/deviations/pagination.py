@@ -25,24 +25,30 @@ LISTS = (
 SKIPS = declare("pages-skip-an-item", "a page after a cursor leaves out the item that follows the cursor")
 REPEATS = declare("pages-repeat-the-cursor", "a page after a cursor begins with the item the cursor names")
 NO_BEFORE = declare("list-ignores-before", "lists ignore before")
-STARTS_OVER = declare("unknown-cursor-starts-over", "a cursor that names nothing is answered by the first page")
-TIES = declare(
-    "ascending-keeps-ties", "ascending lists leave items of the same second in descending order"
+STARTS_OVER = declare(
+    "unknown-cursor-starts-over", "a cursor that names nothing is answered by the first page"
 )
+TIES = declare("ascending-keeps-ties", "ascending lists leave items of the same second in descending order")
 NEWEST_INPUT = declare("input-items-newest-first", "input items come newest first unless asked otherwise")
 BLIND_LIMIT = declare("bad-limit-gives-nothing", "a limit out of bounds is answered by an empty page")
 
 
-def distorted(call: Call, records: list[Record], query: dict[str, Any]) -> tuple[list[Record], dict[str, Any]]:
+def distorted(
+    call: Call, records: list[Record], query: dict[str, Any]
+) -> tuple[list[Record], dict[str, Any]]:
     """Records in creation order and the query about them, as the faults that are on would have them."""
     ids = [record["id"] for record in records]
     descending = query.get("order", "desc") == "desc"
     if call.fault(NO_BEFORE):
         query.pop("before", None)
     if call.fault(STARTS_OVER):
-        query = {name: value for name, value in query.items() if name not in ("after", "before") or value in ids}
+        query = {
+            name: value for name, value in query.items() if name not in ("after", "before") or value in ids
+        }
     if call.fault(TIES) and not descending:
-        records = sorted(reversed(records), key=lambda record: record.get("created_at", 0))
+        newest_first = records[::-1]
+        if all("created_at" in record for record in records):
+            records = sorted(newest_first, key=lambda record: int(record["created_at"]))
     if query.get("after") in ids:
         ordered = ids[::-1] if descending else ids
         at = ordered.index(query["after"])
