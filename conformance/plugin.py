@@ -141,8 +141,9 @@ class ConformancePlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.is_worker:
-            # Ctrl-C reaches the whole process group; the controller passes it on in its own way.
+            # What reaches the whole process group, as Ctrl-C does, the controller passes on in its own way.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._session = session
             self._worker = Worker(self.settings, self.name)
             return
