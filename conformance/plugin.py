@@ -118,6 +118,9 @@ class ConformancePlugin:
             if settings.target is None and settings.base_url is None:
                 self._gateway = EmbeddedGateway(self._gateway_arguments())
                 settings = replace(settings, announcement=self._gateway.announcement)
+            elif self._gateway_arguments():
+                hint = "leave out the target, or start `conformance serve` with them yourself"
+                raise UsageError("--fault and --latency are for the embedded gateway only", hint=hint)
             name = settings.open_target().name
             run_id = new_run_id(name, settings.effort, settings.seed, settings.started)
             settings = replace(settings, run_id=run_id)

@@ -85,11 +85,15 @@ class Engine:
     def _until(self, task: asyncio.Task[T]) -> T:
         """Wait for a task. KeyboardInterrupt ends the waiting, and no task: raised in the middle of one
         it would end that one before it has removed what it made, and the loop with it."""
-        stop = self._loop.create_future()
-        with _interrupting(
-            lambda: self._loop.call_soon_threadsafe(lambda: stop.done() or stop.set_result(None))
-        ):
-            self._loop.run_until_complete(asyncio.wait({task, stop}, return_when=asyncio.FIRST_COMPLETED))
+        stop: asyncio.Future[None] = self._loop.create_future()
+
+        def end() -> None:
+            if not stop.done():
+                stop.set_result(None)
+
+        either: set[asyncio.Future[Any]] = {task, stop}
+        with _interrupting(lambda: self._loop.call_soon_threadsafe(end)):
+            self._loop.run_until_complete(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
         if stop.done():
             raise KeyboardInterrupt
         return task.result()

@@ -51,7 +51,7 @@ def test_nothing_is_left_behind(
     """The whole process group is told to end, as a terminal does: exit 3, an honest card, a clean target."""
     before = _things(slow)
     reports = tmp_path / "reports"
-    target = write_target(slow, concurrency=16)
+    target = write_target(slow, concurrency=8)
     groups = ("--group", "Assistants", "--group", "Vector Stores", "--group", "Prompts", "--group", "Configs")
     command = (*RUN, "--reports", str(reports), "--target", target, "-n", workers, *groups)
     began = time.monotonic()
