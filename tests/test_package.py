@@ -41,7 +41,17 @@ def shipped(tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     if find_spec("hatchling") is None:
         pytest.skip("installed in place, and no build backend to make a wheel with")
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q", "-w", str(folder)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "wheel",
+        "--no-deps",
+        "--no-build-isolation",
+        "-q",
+        "-w",
+        str(folder),
+    ]
     built = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, timeout=120, check=False)
     assert built.returncode == 0, built.stderr
     (path,) = folder.glob("*.whl")
@@ -77,7 +87,11 @@ def test_versions_agree() -> None:
     """The package, its metadata and the command tell the same version."""
     version = importlib.metadata.version("gateway-conformance")
     answer = subprocess.run(
-        [sys.executable, "-P", "-m", "conformance", "--version"], capture_output=True, text=True, timeout=60, check=True
+        [sys.executable, "-P", "-m", "conformance", "--version"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
     )
     assert version in answer.stdout
 
@@ -92,7 +106,9 @@ def test_the_readme_names_commands_that_exist() -> None:
     tox = configparser.ConfigParser(interpolation=None)
     tox.read(ROOT / "tox.ini", "utf-8")
     assert tox["testenv:run"]["commands"].startswith("conformance run")
-    assert {"testenv", "testenv:lint", "testenv:typing", "testenv:bench", "testenv:soak"} <= set(tox.sections())
+    assert {"testenv", "testenv:lint", "testenv:typing", "testenv:bench", "testenv:soak"} <= set(
+        tox.sections()
+    )
     assert {"lint", "typing"} <= set(re.split(r"[,\s]+", tox["tox"]["env_list"]))
     assert fresh in (ROOT / ".ci" / "run").read_text("utf-8").splitlines()
 
@@ -114,7 +130,9 @@ def test_the_reference_gateway_knows_nothing_of_the_suite() -> None:
         "print(*sorted(name for name in sys.modules if name.startswith('conformance.')"
         " and not name.startswith('conformance.reference')))"
     )
-    answer = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert answer.stdout.strip() == ""
 
 
@@ -126,7 +144,9 @@ def test_the_words_use_the_standard_library_only() -> None:
         "new = {name.partition('.')[0] for name in set(sys.modules) - before};"
         "print(*sorted(new - set(sys.stdlib_module_names) - {'conformance'}))"
     )
-    answer = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True)
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
     assert answer.stdout.strip() == ""
 
 

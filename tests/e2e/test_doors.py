@@ -15,14 +15,16 @@ from targets import Announcement, described, toml
 from conformance.exercise.embedded import EmbeddedGateway
 
 _CHOSEN = ("createThread", "getThread", "listModels", "createChatCompletion", "listAssistants")
-_FAULTS = ("missing-required-field@getThread", "unknown-id-is-500@getThread", "revoked-key-accepted@listModels")
+_FAULTS = (
+    "missing-required-field@getThread",
+    "unknown-id-is-500@getThread",
+    "revoked-key-accepted@listModels",
+)
 _OUTCOME = {"pass": "passed", "fail": "failed", "inconclusive": "skipped", "not applicable": "skipped"}
 
 
 def _keys(announcement: Announcement) -> dict[str, str]:
-    owner, revoked = (
-        next(iter(announcement["credentials"][who].values())) for who in ("owner", "revoked")
-    )
+    owner, revoked = (next(iter(announcement["credentials"][who].values())) for who in ("owner", "revoked"))
     return {"CONFORMANCE_API_KEY": owner, "CONFORMANCE_REVOKED_KEY": revoked}
 
 
@@ -42,7 +44,13 @@ def doors(
         base = said["base_urls"]["data"]
         file = folder / "target.toml"
         credentials = {name: said["credentials"][name] for name in ("owner", "revoked")}
-        bare = {"capabilities": None, "allow": None, "models": None, "given": None, "credentials": credentials}
+        bare = {
+            "capabilities": None,
+            "allow": None,
+            "models": None,
+            "given": None,
+            "credentials": credentials,
+        }
         file.write_text(toml(described(said, **bare)), "utf-8")
         chosen = only(*_CHOSEN)
         smoke = ("--effort", "smoke")
@@ -57,9 +65,7 @@ def doors(
         yield found
 
 
-def test_every_door_gives_the_same_verdicts(
-    doors: dict[str, Ended], request: pytest.FixtureRequest
-) -> None:
+def test_every_door_gives_the_same_verdicts(doors: dict[str, Ended], request: pytest.FixtureRequest) -> None:
     """Per requirement and operation, whatever the door and the number of processes."""
     expected = doors["file"].units()
     assert len(expected) > 40
@@ -115,7 +121,6 @@ def _readable_by_machines(execution: Ended) -> None:
         labels = {label["name"]: label["value"] for label in result["labels"]}
         assert labels["feature"] == feature[labels["story"]]
         assert labels["epic"] == "portkey"
-
 
 
 def test_pytest_selects(announcement: Announcement, tmp_path: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +18,17 @@ from conformance.exercise.worker import Worker
 from conformance.reference.server import Options, Running
 
 ELSEWHERE = "http://192.0.2.7:8080/stolen"  # an address that nobody has (RFC 5737)
-_CONCERNS = {"canonical": "OP-CANON-01", "valid": "OP-VALID-01", "invalid": "NEG-ROBUST-01", "absent": "AUTH-NONE-01"}
+_CONCERNS = {
+    "canonical": "OP-CANON-01",
+    "valid": "OP-VALID-01",
+    "invalid": "NEG-ROBUST-01",
+    "absent": "AUTH-NONE-01",
+}
 _OPERATIONS = ("createThread", "listModels", "getConfig", "createConfig", "connectRealtime", "createFile")
 
 
 @pytest.fixture
-def dialled(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, int]]]:
+def dialled(monkeypatch: pytest.MonkeyPatch) -> set[tuple[str, int]]:
     """Every address this process connects to or looks up; connections elsewhere than loopback are refused."""
     found: set[tuple[str, int]] = set()
 
@@ -34,7 +38,11 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, int]]]:
             if address[0] not in ("127.0.0.1", "::1", "localhost"):
                 raise OSError(f"a connection to {address} was attempted")
 
-    sock_connect, connect, look_up = asyncio.SelectorEventLoop.sock_connect, socket.socket.connect, socket.getaddrinfo
+    sock_connect, connect, look_up = (
+        asyncio.SelectorEventLoop.sock_connect,
+        socket.socket.connect,
+        socket.getaddrinfo,
+    )
 
     async def noted_sock_connect(self: Any, sock: Any, address: Any) -> Any:
         note(address)
@@ -52,7 +60,7 @@ def dialled(monkeypatch: pytest.MonkeyPatch) -> Iterator[set[tuple[str, int]]]:
     monkeypatch.setattr(asyncio.SelectorEventLoop, "sock_connect", noted_sock_connect)
     monkeypatch.setattr(socket, "socket", Noted)
     monkeypatch.setattr(socket, "getaddrinfo", noted_look_up)
-    yield found
+    return found
 
 
 def _exercise(table: dict[str, Any], folder: Path) -> list[Any]:
@@ -64,7 +72,9 @@ def _exercise(table: dict[str, Any], folder: Path) -> list[Any]:
     preflight(settings.open_plan())
     worker = Worker(settings, "main")
     known = {operation.id for operation in worker.plan.contract.operations}
-    jobs = [Job(f"{concern}[{one}]", concern, one) for one in _OPERATIONS if one in known for concern in _CONCERNS]
+    jobs = [
+        Job(f"{concern}[{one}]", concern, one) for one in _OPERATIONS if one in known for concern in _CONCERNS
+    ]
     worker.start(jobs)
     try:
         return [worker.exercise(job, [_CONCERNS[job.concern]]) for job in jobs]
@@ -80,7 +90,11 @@ def test_a_gateway_that_redirects_elsewhere(dialled: set[tuple[str, int]], tmp_p
 
     with answering(redirect) as url:
         host, port = url.removeprefix("http://").removesuffix("/v1").split(":")
-        table = {"base_url": url, "allow": ["cost", "side-effects"], "capabilities": ["realtime", "uploads"]}
+        table: dict[str, Any] = {
+            "base_url": url,
+            "allow": ["cost", "side-effects"],
+            "capabilities": ["realtime", "uploads"],
+        }
         table |= {"models": {"chat": "m"}, "credentials": {"owner": {"key": "pk-hosts-owner"}}}
         reports = _exercise(table, tmp_path)
     assert sum(report.exchanges for report in reports) > 10

@@ -46,9 +46,7 @@ def test_secrets_the_target_hands_out_stay_secret(
     """The key in the answer that creates a key is replaced by a placeholder, equal wherever it is equal."""
     create = "postApiKeysTypeSubType"
     target = write_target(announcement)
-    execution = run(
-        tmp_path / "reports", "--effort", "smoke", "-n", "0", "--target", target, *only(create)
-    )
+    execution = run(tmp_path / "reports", "--effort", "smoke", "-n", "0", "--target", target, *only(create))
     assert execution.code == 0, execution.said
     answers = [
         json.loads(one.response.body)

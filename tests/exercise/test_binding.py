@@ -38,7 +38,16 @@ def test_symbols_are_replaced_everywhere_in_a_case() -> None:
 
 @pytest.mark.parametrize(
     "value",
-    [{}, {"$other": 1}, {"$bind": "a", "more": 1}, {"$bind": "a", "at": "b", "c": 1}, {"a": "$bind"}, "$bind", 3, None],
+    [
+        {},
+        {"$other": 1},
+        {"$bind": "a", "more": 1},
+        {"$bind": "a", "at": "b", "c": 1},
+        {"a": "$bind"},
+        "$bind",
+        3,
+        None,
+    ],
 )
 def test_what_looks_like_a_symbol_and_is_none(value: Any) -> None:
     """Ordinary objects of a body must go out as they are, also those with dollar keys."""
@@ -54,7 +63,15 @@ def test_what_the_serialiser_replaces_is_left_alone(value: Any) -> None:
 
 @pytest.mark.parametrize(
     ("pointer", "found"),
-    [("", {"a": [{"b": 0}]}), ("a.0.b", 0), ("a.1.b", None), ("a.x", None), ("a.0.b.c", None), ("z", None), ("a.-1", None)],
+    [
+        ("", {"a": [{"b": 0}]}),
+        ("a.0.b", 0),
+        ("a.1.b", None),
+        ("a.x", None),
+        ("a.0.b.c", None),
+        ("z", None),
+        ("a.-1", None),
+    ],
 )
 def test_pointers_that_lead_nowhere_are_none(pointer: str, found: Any) -> None:
     """An answer without the wanted field must not break the suite."""
@@ -64,5 +81,7 @@ def test_pointers_that_lead_nowhere_are_none(pointer: str, found: Any) -> None:
 def test_unknown_ids_have_the_shape_of_known_ones() -> None:
     """A malformed id would be refused for its form, and prove nothing about unknown ones."""
     assert re.fullmatch(r"thread_[0-9a-f]{24}", unknown_id("thread_", "1"))
-    assert re.fullmatch(r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}", unknown_id("uuid", "1"))
+    assert re.fullmatch(
+        r"[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-8[0-9a-f]{3}-[0-9a-f]{12}", unknown_id("uuid", "1")
+    )
     assert unknown_id("run_", "1") == unknown_id("run_", "1") != unknown_id("run_", "2")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -27,15 +28,20 @@ def _worker(gateway: EmbeddedGateway, folder: Path) -> Worker:
 
 def test_a_signal_in_the_middle_of_a_job(tmp_path: Path) -> None:
     """KeyboardInterrupt reaches whoever waits; closing then removes everything, of all jobs."""
-    with EmbeddedGateway(["--latency", "0.05"]) as gateway:
+    with EmbeddedGateway(["--latency", "0.3"]) as gateway:
         worker = _worker(gateway, tmp_path)
         jobs = [Job(f"valid[{one}]", "valid", one) for one in _OPERATIONS]
         worker.start(jobs)
-        timer = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
-        timer.start()
+        (ledger,) = ledgers(tmp_path / "here")
+
+        def interrupt() -> None:
+            while '"created"' not in ledger.read_text("utf-8"):
+                time.sleep(0.01)
+            os.kill(os.getpid(), signal.SIGINT)
+
+        threading.Thread(target=interrupt, daemon=True).start()
         with pytest.raises(KeyboardInterrupt):
-            for job in jobs:
-                worker.exercise(job, ["OP-VALID-01"])
+            _ = [worker.exercise(job, ["OP-VALID-01"]) for job in jobs]
         worker.close()
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     summary = Ledger.read(ledgers(tmp_path / "here"))
