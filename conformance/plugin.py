@@ -120,6 +120,9 @@ class ConformancePlugin:
             if settings.target is None and settings.base_url is None:
                 self._gateway = EmbeddedGateway(self._gateway_arguments())
                 settings = replace(settings, announcement=self._gateway.announcement)
+            elif self._gateway_arguments():
+                hint = "leave out the target, or start `conformance serve` with them yourself"
+                raise UsageError("--fault and --latency are for the embedded gateway only", hint=hint)
             name = settings.open_target().name
             run_id = new_run_id(name, settings.effort, settings.seed, settings.started)
             settings = replace(settings, run_id=run_id)
@@ -143,8 +146,9 @@ class ConformancePlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         if self.is_worker:
-            # Ctrl-C reaches the whole process group; the controller passes it on in its own way.
+            # What reaches the whole process group, as Ctrl-C does, the controller passes on in its own way.
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)
             self._session = session
             self._worker = Worker(self.settings, self.name)
             return

@@ -23,6 +23,7 @@ class EmbeddedGateway:
     def __init__(self, arguments: Sequence[str] = ()) -> None:
         command = [
             sys.executable,
+            "-P",  # our own package, whatever lies in the working directory
             "-m",
             "conformance.reference",
             "--port",

@@ -7,7 +7,10 @@ others make progress, so a slow target costs about latency × requests ÷ concur
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from typing import Any, TypeVar
 
 from conformance.errors import SuiteError
@@ -21,6 +24,8 @@ from conformance.target import Ledger, Session
 LAST_S = 20.0  # for jobs to end when the execution is interrupted
 AHEAD = 4  # jobs in flight for each request that may be: preparation chains leave gaps
 
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
 T = TypeVar("T")
 
 
@@ -33,6 +38,7 @@ class Engine:
         self._ledger = ledger
         self._loop = asyncio.new_event_loop()
         self._tasks: dict[str, asyncio.Task[Done]] = {}
+        self._others: set[asyncio.Task[Any]] = set()
         self._slots = asyncio.Semaphore(max(concurrency, 1) * AHEAD)
         self._alone = asyncio.Lock()
 
@@ -59,13 +65,14 @@ class Engine:
 
     def result(self, job: Job) -> Done:
         """What the job sent; begins it when it was not begun. SuiteError when the suite broke."""
-        task = self._tasks.pop(job.item, None) or self._loop.create_task(self._slotted(job))
+        task = self._tasks.get(job.item) or self._loop.create_task(self._slotted(job))
+        self._tasks[job.item] = task  # until it is done: if we are interrupted, close waits for it
         try:
-            return self._loop.run_until_complete(task)
-        except KeyboardInterrupt:
-            raise
+            done = self._until(task)
         except Exception as error:
             raise SuiteError(f"{job.concern} of {job.operation}: {type(error).__name__}: {error}") from error
+        del self._tasks[job.item]
+        return done
 
     def resend(self, case: Case, job: Job) -> tuple[Exchange, ...]:
         """Send one case of a job again, alone."""
@@ -77,20 +84,57 @@ class Engine:
 
     def do(self, coroutine: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine to its end, the jobs in flight beside it."""
-        return self._loop.run_until_complete(coroutine)
+        task = self._loop.create_task(coroutine)
+        self._others.add(task)
+        task.add_done_callback(self._others.discard)
+        return self._until(task)
+
+    def _until(self, task: asyncio.Task[T]) -> T:
+        """Wait for a task. KeyboardInterrupt ends the waiting, and no task: raised in the middle of one
+        it would end that one before it has removed what it made, and the loop with it."""
+        stop: asyncio.Future[None] = self._loop.create_future()
+
+        def end() -> None:
+            if not stop.done():
+                stop.set_result(None)
+
+        either: set[asyncio.Future[Any]] = {task, stop}
+        with _interrupting(lambda: self._loop.call_soon_threadsafe(end)):
+            self._loop.run_until_complete(asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED))
+        if stop.done():
+            raise KeyboardInterrupt
+        return task.result()
 
     def close(self) -> None:
         """Let no job begin anything new, wait while each removes what it made, close the connections.
 
-        A create in flight is waited for: cancelled, nobody would know whether it happened.
+        A create in flight is waited for: cancelled, nobody would know whether it happened. Interrupted
+        again, we wait no longer; what is left then stands in the ledger.
         """
         self.plan.halt.on = True
-        running = [task for task in self._tasks.values() if not task.done()]
+        running = [task for task in (*self._tasks.values(), *self._others) if not task.done()]
         if running:
-            _, late = self.do(asyncio.wait(running, timeout=LAST_S))
+            with contextlib.suppress(KeyboardInterrupt):
+                self.do(asyncio.wait(running, timeout=LAST_S))
+            late = [task for task in running if not task.done()]
             for task in late:
                 task.cancel()
             if late:
                 self.do(asyncio.wait(late, timeout=LAST_S))
         self.do(self._session.close())
         self._loop.close()
+
+
+@contextlib.contextmanager
+def _interrupting(tell: Callable[[], object]) -> Iterator[None]:
+    """Signals that would raise KeyboardInterrupt call ``tell`` instead."""
+    ours = [number for number in _SIGNALS if signal.getsignal(number) is signal.default_int_handler]
+    if threading.current_thread() is not threading.main_thread():
+        ours = []
+    for number in ours:
+        signal.signal(number, lambda *_: tell())
+    try:
+        yield
+    finally:
+        for number in ours:
+            signal.signal(number, signal.default_int_handler)

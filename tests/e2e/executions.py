@@ -76,11 +76,12 @@ class Ended:
 
 
 def environment(**more: str) -> dict[str, str]:
-    """Ours, without what a developer may have set for real targets, and wide enough not to fold lines."""
+    """Ours, without what a developer may have set for real targets, wide enough not to fold lines, and
+    with the installed package, not what lies in the working directory."""
     own = {
         name: value for name, value in os.environ.items() if not name.startswith(("CONFORMANCE_", "PYTEST_"))
     }
-    return {**own, "COLUMNS": "200", **more}
+    return {**own, "COLUMNS": "200", "PYTHONSAFEPATH": "1", **more}
 
 
 def start(*command: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:

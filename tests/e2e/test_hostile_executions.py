@@ -1,4 +1,4 @@
-"""Targets that are broken or hostile: the execution ends soon, says why in a line, and its reports are inert."""
+"""Targets that are broken or hostile: the execution ends soon and says why; its reports are inert."""
 
 from __future__ import annotations
 

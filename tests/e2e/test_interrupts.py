@@ -51,11 +51,11 @@ def test_nothing_is_left_behind(
     """The whole process group is told to end, as a terminal does: exit 3, an honest card, a clean target."""
     before = _things(slow)
     reports = tmp_path / "reports"
-    target = write_target(slow, concurrency=16)
+    target = write_target(slow, concurrency=8)
     groups = ("--group", "Assistants", "--group", "Vector Stores", "--group", "Prompts", "--group", "Configs")
-    command = (*RUN, "--reports", str(reports), "--target", target, "-n", workers, *groups)
+    options = ("--reports", str(reports), "--target", target, "-n", workers, "--effort", "smoke", *groups)
     began = time.monotonic()
-    process = start(*command)
+    process = start(*RUN, *options)
     while _created(reports) < _UNDER_WAY and process.poll() is None and time.monotonic() - began < 60:
         time.sleep(0.02)
     assert process.poll() is None, process.communicate()
@@ -71,5 +71,7 @@ def test_nothing_is_left_behind(
     assert ledger["created"] == ledger["removed"] + len(ledger["residue"])
     kept = {one["id"] for one in ledger["residue"]}
     after = _things(slow)
-    assert {path: ids - before[path] - kept for path, ids in after.items()} == {path: set() for path in _LISTS}
+    assert {path: ids - before[path] - kept for path, ids in after.items()} == {
+        path: set() for path in _LISTS
+    }
     assert (execution.folder / "index.html").exists()

@@ -14,7 +14,7 @@ from targets import Announcement, TargetFile
 from conformance.contract import load_contract
 from conformance.model import Purpose
 
-_CHOSEN = ("createThread", "listFiles", "createConfig", "createChatCompletion", "createAssistant")
+_CHOSEN = ("createThread", "listFiles", "createConfig")
 _DRAWN = {Purpose.VALID, Purpose.INVALID, Purpose.EXAMPLE}
 #: What differs by right: ids the target gave, names that carry the execution's marker, times.
 _OWN = re.compile(
@@ -48,7 +48,7 @@ def test_a_seed_is_a_promise(announcement: Announcement, write_target: TargetFil
         assert execution.code == 0, execution.said
         found.append(_sent(execution))
     first, again, other = found
-    assert sum(first.values()) > 100, "too little was drawn to compare"
+    assert sum(first.values()) > 60, "too little was drawn to compare"
     assert first == again, (list((first - again).items())[:3], list((again - first).items())[:3])
     shared = sum((first & other).values())
     assert shared < 0.9 * sum(first.values()), "another seed draws the same cases"

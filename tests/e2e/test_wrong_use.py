@@ -21,6 +21,7 @@ CLOSED = "http://127.0.0.1:9/v1"
         (["--seed", "-1"], ["--seed -1", "from 0"]),
         (["-n", "many"], ["-n 'many'", "auto"]),
         (["--target", "ours.toml", "--base-url", CLOSED], ["--target", "--base-url", "exclude"]),
+        (["--base-url", CLOSED, "--fault", "server-error"], ["--fault", "embedded gateway"]),
         (["--target", "nowhere.toml"], ["nowhere.toml", "No such file"]),
         (["--base-url", CLOSED], ["no owner credential", "CONFORMANCE_API_KEY"]),
         (["--reports", "/proc/nowhere"], ["cannot write to /proc/nowhere", "--reports"]),
