@@ -1,6 +1,7 @@
 """Pure checks over recorded exchanges."""
 
 from conformance.checks import (  # noqa: F401  each registers its checks
+    assistant_stream_parts,
     assistant_streams,
     assistants,
     batches,

@@ -11,14 +11,12 @@ from conformance.checks.comparing import (
     between,
     changed,
     ended_before,
-    entries,
     honest,
     parameters,
     served,
     shown,
     sights,
     touching,
-    whole,
 )
 from conformance.checks.objects import EVENT_STREAM, StreamEvent, answer, asked, events
 from conformance.checks.registry import PASSES, Context, Outcome, Ruling, Violation, check, sequence
@@ -30,9 +28,7 @@ SUBMIT = "submitToolOuputsToRun"
 OPERATIONS = (*CREATES, SUBMIT)
 DONE = "[DONE]"
 _ENDS = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
-_STEP_ENDS = frozenset({"completed", "failed", "cancelled", "expired"})
-_MESSAGE_ENDS = frozenset({"completed", "incomplete"})
-_RUN, _STEP, _MESSAGE = "thread.run.", "thread.run.step.", "thread.message."
+RUN, STEP, MESSAGE = "thread.run.", "thread.run.step.", "thread.message."
 #: Field rules of the run machine that hold while a run is told as events without any doubt; sources
 #: disagree on the others for single moments of a stream.
 _DOUBTFUL = frozenset(
@@ -68,7 +64,7 @@ class Told:
         return [
             (position, name.removeprefix(prefix), data)
             for position, name, data in self.about
-            if name.startswith(prefix) and (prefix != _RUN or not name.startswith(_STEP))
+            if name.startswith(prefix) and (prefix != RUN or not name.startswith(STEP))
         ]
 
     @property
@@ -78,7 +74,7 @@ class Told:
 
     def stops(self) -> list[tuple[int, str, Mapping[str, Any]]]:
         """The events of the run that end or suspend it."""
-        return [one for one in self.of(_RUN) if one[1] in _ENDS or one[1] == "requires_action"]
+        return [one for one in self.of(RUN) if one[1] in _ENDS or one[1] == "requires_action"]
 
 
 def streams(exchanges: Sequence[Exchange], *operations: str) -> Iterator[Told]:
@@ -88,7 +84,9 @@ def streams(exchanges: Sequence[Exchange], *operations: str) -> Iterator[Told]:
             yield Told(exchange, events(exchange))
 
 
-def _told(name: str, *operations: str) -> Callable[[Callable[[Told], Outcome]], Callable[[Told], Outcome]]:
+def stream_rule(
+    name: str, *operations: str
+) -> Callable[[Callable[[Told], Outcome]], Callable[[Told], Outcome]]:
     """Register a rule over single streams."""
 
     def register(rule: Callable[[Told], Outcome]) -> Callable[[Told], Outcome]:
@@ -144,7 +142,7 @@ def _dataless(body: bytes) -> list[str]:
     return sorted(found)
 
 
-@_told("done_last")
+@stream_rule("done_last")
 def done_last(told: Told) -> Outcome:
     places = [one.position for one in told.all if one.text.strip() == DONE]
     if not places:
@@ -170,7 +168,7 @@ def unasked(exchange: Exchange, context: Context) -> Outcome:
     return PASSES if kind == "thread.run" else _wrong(f"object is {shown(kind)}, expected a run", "no-run")
 
 
-@_told("errors")
+@stream_rule("errors")
 def errors(told: Told) -> Outcome:
     """An error event holds an error, and nothing completes after it."""
     found: list[Violation] = []
@@ -183,7 +181,7 @@ def errors(told: Told) -> Outcome:
         elif not all(isinstance(told_fields[name], str) for name in ("message", "type")):
             found.append(Violation("message or type of an error event is no text", "error-types"))
     if places and any(
-        position > places[0].position and name == "completed" for position, name, _ in told.of(_RUN)
+        position > places[0].position and name == "completed" for position, name, _ in told.of(RUN)
     ):
         found.append(Violation("the run completes after an error event", "completed-after-error"))
     return found
@@ -192,10 +190,10 @@ def errors(told: Told) -> Outcome:
 # the run
 
 
-@_told("status_of_event")
+@stream_rule("status_of_event")
 def status_of_event(told: Told) -> Outcome:
     found = []
-    for _, name, data in told.of(_RUN):
+    for _, name, data in told.of(RUN):
         expected = "queued" if name == "created" else name
         if data.get("object") != "thread.run" or data.get("status") != expected:
             text = f"thread.run.{name} holds a {shown(data.get('object'))} in {shown(data.get('status'))}"
@@ -203,7 +201,7 @@ def status_of_event(told: Told) -> Outcome:
     return found
 
 
-@_told("thread_created")
+@stream_rule("thread_created")
 def thread_created(told: Told) -> Outcome:
     """The new thread comes first, where there is one, and nowhere else."""
     places = [one.position for one in told.all if one.name == "thread.created"]
@@ -212,7 +210,7 @@ def thread_created(told: Told) -> Outcome:
     if places != [0]:
         first = told.all[0].name if told.all else "no event"
         return _wrong(f"the first event is {first!r}, thread.created stands at {places}", "not-first")
-    thread, runs = told.all[0].data, told.of(_RUN)
+    thread, runs = told.all[0].data, told.of(RUN)
     named = {str(data["thread_id"]) for _, _, data in runs if isinstance(data.get("thread_id"), str)}
     identifier = thread.get("id") if isinstance(thread, Mapping) else None
     if named and named != {identifier}:
@@ -220,10 +218,10 @@ def thread_created(told: Told) -> Outcome:
     return PASSES
 
 
-@_told("begins", *CREATES)
+@stream_rule("begins", *CREATES)
 def begins(told: Told) -> Outcome:
     """created, queued, in_progress: each once, in this order, before the run stops."""
-    names = [name for _, name, _ in told.of(_RUN)]
+    names = [name for _, name, _ in told.of(RUN)]
     stop = next((name for name in names if name in _ENDS or name in ("requires_action", "cancelling")), "")
     before = names[: names.index(stop)] if stop else names
     known = [one for one in before if one in ("created", "queued", "in_progress")]
@@ -235,14 +233,14 @@ def begins(told: Told) -> Outcome:
     return _wrong(f"the run is told as {' → '.join(known) or 'nothing'} before {stop or 'the end'}", "begin")
 
 
-@_told("one_end")
+@stream_rule("one_end")
 def one_end(told: Told) -> Outcome:
     """One end, after everything else of the thread; none only where the run waits or an error ended it."""
-    ends = [one for one in told.of(_RUN) if one[1] in _ENDS]
+    ends = [one for one in told.of(RUN) if one[1] in _ENDS]
     if len(ends) > 1:
         return _wrong(f"the run ends {len(ends)} times: {', '.join(one[1] for one in ends)}", "ends-again")
     if not ends:
-        waits = any(name == "requires_action" for _, name, _ in told.of(_RUN))
+        waits = any(name == "requires_action" for _, name, _ in told.of(RUN))
         return PASSES if waits or told.failed else _wrong("the run comes to no end in its stream", "no-end")
     last = told.about[-1]
     if last[0] != ends[0][0]:
@@ -250,10 +248,10 @@ def one_end(told: Told) -> Outcome:
     return PASSES
 
 
-@_told("waiting_ends", *CREATES)
+@stream_rule("waiting_ends", *CREATES)
 def waiting_ends(told: Told) -> Outcome:
     """Where the run waits for outputs its stream is over."""
-    waits = [one for one in told.of(_RUN) if one[1] == "requires_action"]
+    waits = [one for one in told.of(RUN) if one[1] == "requires_action"]
     if not waits:
         return None
     after = [one.name for one in told.all if one.position > waits[0][0] and one.text.strip() != DONE]
@@ -264,17 +262,17 @@ def waiting_ends(told: Told) -> Outcome:
     return PASSES
 
 
-@_told("resumed", SUBMIT)
+@stream_rule("resumed", SUBMIT)
 def resumed(told: Told) -> Outcome:
     """The step of the calls closes, the run queues and works again; it is not created again."""
-    names = [name for _, name, _ in told.of(_RUN)]
+    names = [name for _, name, _ in told.of(RUN)]
     if "created" in names:
         return _wrong("thread.run.created in the stream of submitted outputs", "created")
     expected = ("tool step completed", "queued", "in_progress")
     closing = next(
         (
             position
-            for position, name, data in told.of(_STEP)
+            for position, name, data in told.of(STEP)
             if name == "completed" and data.get("type") == "tool_calls"
         ),
         None,
@@ -288,174 +286,7 @@ def resumed(told: Told) -> Outcome:
 
 
 def _first(told: Told, name: str) -> int | None:
-    return next((position for position, one, _ in told.of(_RUN) if one == name), None)
-
-
-# steps and messages
-
-
-def _lives(told: Told, prefix: str) -> dict[str, list[tuple[int, str, Mapping[str, Any]]]]:
-    found: dict[str, list[tuple[int, str, Mapping[str, Any]]]] = {}
-    for one in told.of(prefix):
-        if isinstance(one[2].get("id"), str):
-            found.setdefault(one[2]["id"], []).append(one)
-    return found
-
-
-def _life(names: Sequence[str], ends: frozenset[str], *, open_allowed: bool, known: bool) -> str:
-    """What is wrong with the events of one object; ``known`` when it may have begun before the stream."""
-    order = {"created": 0, "in_progress": 1, "delta": 2, **dict.fromkeys(ends, 3)}
-    told = [name for name in names if name in order]
-    if not told:
-        return ""
-    ranks = [order[name] for name in told]
-    begun = known and "created" not in told
-    once = ("created", "in_progress")
-    if any(told.count(name) > 1 for name in once) or sum(rank == 3 for rank in ranks) > 1:
-        return "one of them comes twice"
-    if ranks != sorted(ranks):
-        return "they are out of order"
-    if (
-        not begun
-        and (told[:2] != ["created", "in_progress"])
-        and not (told[:1] == ["created"] and not told[1:])
-    ):
-        return "it does not begin with created, in_progress"
-    if 3 not in ranks and not open_allowed:
-        return f"it comes to no end ({' or '.join(sorted(ends))})"
-    return ""
-
-
-@_told("steps_in_order")
-def steps_in_order(told: Told) -> Outcome:
-    waits = any(name == "requires_action" for _, name, _ in told.of(_RUN))
-    submit = told.exchange.operation == SUBMIT
-    found = []
-    for identifier, events_of in _lives(told, _STEP).items():
-        calls = any(data.get("type") == "tool_calls" for _, _, data in events_of)
-        names = [name for _, name, _ in events_of]
-        wrong = _life(names, _STEP_ENDS, open_allowed=told.failed or (waits and calls), known=submit)
-        if wrong:
-            found.append(Violation(f"step {identifier}: {', '.join(_brief(names))}: {wrong}", wrong))
-    return found
-
-
-@_told("messages_in_order")
-def messages_in_order(told: Told) -> Outcome:
-    found = []
-    for identifier, events_of in _lives(told, _MESSAGE).items():
-        names = [name for _, name, _ in events_of]
-        wrong = _life(names, _MESSAGE_ENDS, open_allowed=told.failed, known=False)
-        if wrong:
-            found.append(Violation(f"message {identifier}: {', '.join(_brief(names))}: {wrong}", wrong))
-    return found
-
-
-def _brief(names: Sequence[str]) -> list[str]:
-    """Names in order, repetitions once, not too many."""
-    kept = [one for at, one in enumerate(names) if at == 0 or names[at - 1] != one]
-    return kept[:8]
-
-
-@_told("messages_within_steps")
-def messages_within_steps(told: Told) -> Outcome:
-    """A message is told while its step is open."""
-    steps: dict[Any, list[tuple[int, str]]] = {}
-    for position, name, data in told.of(_STEP):
-        details = data.get("step_details")
-        made = details.get("message_creation") if isinstance(details, Mapping) else None
-        if isinstance(made, Mapping) and isinstance(made.get("message_id"), str):
-            steps.setdefault(made["message_id"], []).append((position, name))
-    found: list[Violation] = []
-    for identifier, events_of in _lives(told, _MESSAGE).items():
-        step = steps.get(identifier)
-        if step is None:
-            found.append(Violation(f"no step tells of message {identifier}", "no-step"))
-            continue
-        opened = next((at for at, name in step if name == "created"), None)
-        ended = next((at for at, name in step if name in _STEP_ENDS), None)
-        if opened is None or opened > events_of[0][0]:
-            found.append(Violation(f"message {identifier} begins before its step", "before-step"))
-        if ended is not None and ended < events_of[-1][0]:
-            found.append(Violation(f"message {identifier} goes on after its step", "after-step"))
-    return found
-
-
-@_told("text_adds_up")
-def text_adds_up(told: Told) -> Outcome:
-    """The pieces of text, one after the other, are the text of the message."""
-    found: list[Violation] = []
-    judged = False
-    for identifier, events_of in _lives(told, _MESSAGE).items():
-        final = next((data for _, name, data in events_of if name == "completed"), None)
-        if final is None:
-            continue
-        judged = True
-        pieces: dict[int, str] = {}
-        for _, name, data in events_of:
-            for part in entries(data.get("delta"), "content") if name == "delta" else ():
-                text, index = part.get("text"), whole(part.get("index"))
-                value = text.get("value") if isinstance(text, Mapping) else None
-                if isinstance(value, str) and index is not None:
-                    pieces[index] = pieces.get(index, "") + value
-        parts = final.get("content")
-        for index, part in enumerate(parts if isinstance(parts, list) else ()):
-            text = part.get("text") if isinstance(part, Mapping) else None
-            value = text.get("value") if isinstance(text, Mapping) else None
-            if isinstance(value, str) and pieces.get(index, "") != value:
-                told_text = f"the deltas make {shown(pieces.get(index, ''))}, the text is {shown(value)}"
-                found.append(Violation(f"message {identifier}, part {index}: {told_text}", "text"))
-    return found if judged else None
-
-
-@_told("arguments_add_up", *CREATES)
-def arguments_add_up(told: Told) -> Outcome:
-    """The pieces of each call's arguments are the arguments that the run asks with."""
-    pieces = _argument_pieces(told)
-    final: dict[str, Any] = {}
-    for _, _, data in told.stops():
-        action = data.get("required_action")
-        final |= _arguments(action.get("submit_tool_outputs") if isinstance(action, Mapping) else None)
-    for _, name, data in told.of(_STEP):
-        if name == "completed":
-            final |= _arguments(data.get("step_details"))
-    if not final:
-        return None
-    return [
-        Violation(
-            f"call {name}: the deltas make {shown(pieces.get(name, ''))}, the arguments are {shown(one)}",
-            "arguments",
-        )
-        for name, one in sorted(final.items())
-        if pieces.get(name, "") != one
-    ]
-
-
-def _arguments(value: Any) -> dict[str, Any]:
-    found = {}
-    for call in entries(value, "tool_calls"):
-        function = call.get("function")
-        if isinstance(call.get("id"), str) and isinstance(function, Mapping):
-            found[call["id"]] = function.get("arguments")
-    return found
-
-
-def _argument_pieces(told: Told) -> dict[str, str]:
-    """What the deltas say of each call: the first names its id, the others only its place."""
-    names: dict[tuple[Any, Any], str] = {}
-    found: dict[str, str] = {}
-    for _, name, data in told.of(_STEP):
-        delta = data.get("delta") if name == "delta" else None
-        details = delta.get("step_details") if isinstance(delta, Mapping) else None
-        for call in entries(details, "tool_calls"):
-            place = (data.get("id"), whole(call.get("index")))
-            if isinstance(call.get("id"), str):
-                names[place] = call["id"]
-            function = call.get("function")
-            piece = function.get("arguments") if isinstance(function, Mapping) else None
-            if place in names and isinstance(piece, str):
-                found[names[place]] = found.get(names[place], "") + piece
-    return found
+    return next((position for position, one, _ in told.of(RUN) if one == name), None)
 
 
 # across exchanges
@@ -472,7 +303,7 @@ def one_run(exchanges: Sequence[Exchange], context: Context) -> Iterator[Ruling]
             if name == "thread.created":
                 threads.append(data.get("id"))
                 continue
-            is_run = name.startswith(_RUN) and not name.startswith(_STEP)
+            is_run = name.startswith(RUN) and not name.startswith(STEP)
             runs.append(data.get("id") if is_run else data.get("run_id"))
             threads.append(data.get("thread_id"))
         found = []
@@ -520,7 +351,7 @@ def fields_of_status(exchanges: Sequence[Exchange], context: Context) -> Iterato
                 f"{rule.field} is {shown(data.get(rule.field))} in thread.run.{name}",
                 f"{rule.field}-{data.get('status')}",
             )
-            for _, name, data in told.of(_RUN)
+            for _, name, data in told.of(RUN)
             for rule in rules
             if str(data.get("status")) in rule.statuses and (data.get(rule.field) is not None) != rule.wanted
         ]

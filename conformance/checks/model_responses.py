@@ -194,7 +194,11 @@ def _said(item: Value) -> tuple[str, str] | None:
     if isinstance(content, str):
         return role, content
     parts = parts_of(item)
-    if len(parts) != len(content or ()) or any(not isinstance(part.get("text"), str) for part in parts):
+    if (
+        not isinstance(content, list)
+        or len(parts) != len(content)
+        or any(not isinstance(part.get("text"), str) for part in parts)
+    ):
         return None
     return role, "".join(part["text"] for part in parts)
 

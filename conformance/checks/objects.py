@@ -121,7 +121,8 @@ def _views(exchange: Exchange) -> Iterator[View]:
     value = answer(exchange)
     if isinstance(value, Mapping):
         if value.get("object") == "list" or isinstance(value.get("data"), list):
-            for one in value.get("data") or ():
+            data = value.get("data")
+            for one in data if isinstance(data, list) else ():
                 yield from _view(one, exchange, "list")
         else:
             yield from _view(value, exchange, "answer")

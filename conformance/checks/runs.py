@@ -47,6 +47,12 @@ def pending_calls(run: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [one for one in calls if isinstance(one, Mapping)] if isinstance(calls, list) else []
 
 
+def status_of(run: Mapping[str, Any]) -> str:
+    """The status a run shows; empty where it shows none."""
+    found = run.get("status")
+    return found if isinstance(found, str) else ""
+
+
 def call_ids(run: Mapping[str, Any]) -> list[str]:
     return [one["id"] for one in pending_calls(run) if isinstance(one.get("id"), str)]
 
@@ -166,7 +172,7 @@ def _times_in_order(run: Mapping[str, Any]) -> Verdict:
 
 
 def _expiry_ahead(run: Mapping[str, Any]) -> Verdict:
-    if run.get("status") not in ACTIVE:
+    if status_of(run) not in ACTIVE:
         return None
     expires, created = number(run.get("expires_at")), number(run.get("created_at"))
     if expires is None:
@@ -275,7 +281,7 @@ def cancelling_ends(exchanges: Sequence[Exchange], context: Context) -> Iterable
         within = number(view.exchange.facts.get("within"))
         if since is None or within is None:
             continue
-        if view.value.get("status") in ENDED:
+        if status_of(view.value) in ENDED:
             yield view.exchange, PASSES
         elif since >= within:
             said = f"still {view.value.get('status')!r} {since:.0f} s after the cancel was accepted"

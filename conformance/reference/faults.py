@@ -120,7 +120,13 @@ async def distort(app: App, incoming: Incoming, reply: Reply, refused: Refusal |
         return _stream(reply, on) if reply.stream is not None else _success(app, incoming, reply, on)
     if refused.status in (400, 413, 415, 422):
         if refused.param == "limit" and on("bad-limit-gives-nothing"):
-            empty = {"object": "list", "data": [], "first_id": None, "last_id": None, "has_more": True}
+            empty: Record = {
+                "object": "list",
+                "data": [],
+                "first_id": None,
+                "last_id": None,
+                "has_more": True,
+            }
             return replace(reply, status=200, body=encode_json(empty))
         if on("hang-on-invalid"):
             await asyncio.sleep(3600)

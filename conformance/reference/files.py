@@ -54,7 +54,8 @@ def create_file(call: Call) -> Any:
 def list_files(call: Call) -> Record:
     wanted = None if call.fault(ANY_PURPOSE) else call.query.get("purpose")
     found = [one for one in call.tenant.of("files").values() if wanted in (None, one["purpose"])]
-    return {"object": "list", "data": found}
+    # The contract pages no files; clients that page every list must be told that there is no more.
+    return {"object": "list", "data": found, "has_more": False}
 
 
 @handles("retrieveFile")

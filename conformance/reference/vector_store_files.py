@@ -17,7 +17,6 @@ from conformance.reference.vector_store_life import (
     store_of,
 )
 
-
 FAULTS = declared(
     {
         "file-filter-ignored": "lists of files in vector stores ignore filter",

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,3 +67,48 @@ def verdicts(name: str, exchanges: Sequence[Exchange], contract: Contract) -> di
         elif outcome is not None:
             found[one.id] = bool(found.get(one.id, True)) and not outcome
     return found
+
+
+# What no check may stumble over
+
+ODD: tuple[Any, ...] = (None, 0, -1, 1.5, True, "", "other", [], {}, [None], [[]], {"a": {}}, [{"id": []}])
+ROUNDS = 12
+
+
+def spoil(exchanges: Sequence[Exchange], checks: Sequence[str], contract: Contract) -> None:
+    """Run checks over recorded exchanges of which parts are replaced by odd values: none may raise."""
+    chance, context = random.Random(7), context_of(contract)
+    for item in sorted({one.item for one in exchanges}):
+        mine = [one for one in exchanges if one.item == item]
+        for _ in range(ROUNDS):
+            spoiled = [_spoiled(one, chance) for one in mine]
+            for check in checks:
+                for _, outcome in get_check(check)(spoiled, context):
+                    assert outcome is None or isinstance(outcome, Sequence | Undecided)
+
+
+def _spoiled(one: Exchange, chance: random.Random) -> Exchange:
+    request = dataclasses.replace(one.request, body=_body(one.request.body, chance))
+    response = one.response and dataclasses.replace(one.response, body=_body(one.response.body, chance))
+    return dataclasses.replace(one, request=request, response=response)
+
+
+def _body(body: bytes, chance: random.Random) -> bytes:
+    """A JSON body, or the data of each event, with odd values in it; anything else as it is."""
+    if body.startswith(b"event:"):
+        return re.sub(rb"(?<=data: ).*", lambda found: _body(found[0], chance), body)
+    try:
+        value = json.loads(body)
+    except ValueError:
+        return body
+    return json.dumps(_replaced(value, chance)).encode()
+
+
+def _replaced(value: Any, chance: random.Random) -> Any:
+    if chance.random() < 0.12:
+        return chance.choice(ODD)
+    if isinstance(value, dict):
+        return {name: _replaced(inner, chance) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [_replaced(inner, chance) for inner in value]
+    return value

@@ -23,6 +23,7 @@ class Teller:
         self._gateway = Running(Options(port=0, speed=speed))
         self._folder = folder
         self._told = 0
+        self._closed = False
 
     def __enter__(self) -> Teller:
         self._gateway.start()
@@ -52,11 +53,16 @@ class Teller:
 
     def stop(self) -> tuple[Exchange, ...]:
         """End the worker; everything it sent and was answered."""
-        self.worker.close()
+        self._close()
         return tuple(read_evidence([self._evidence]))
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.worker.close()
+        self._close()
         self._gateway.stop()
+
+    def _close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self.worker.close()

@@ -19,6 +19,7 @@ from conformance.exercise import settings
 from conformance.exercise.scenarios import runs as stories
 from conformance.exercise.scenarios import scenarios
 from conformance.model import Verdict
+from conformance.reference import run_engine
 
 from .harness import failed, judged, tell
 
@@ -28,7 +29,7 @@ ENTRIES: Sequence[dict[str, Any]] = yaml.safe_load(SOURCE.read_text("utf-8"))["r
 JUDGED = [entry for entry in ENTRIES if entry["kind"] == "judged"]
 #: What else fires, since the bug truly breaks it, too.
 BESIDE = {
-    "accepts-invalid": {"RESP-BODY-01", "RUN-CMD-10"},
+    "accepts-invalid": {"RESP-BODY-01", "RUN-CMD-10", "RUN-ID-01"},
     "run-calls-unknown-function": {"RUN-CMD-12"},
     "run-cancel-forgotten": {"RUN-ST-08"},
     "run-completed-time-too-early": {"RUN-TO-03"},
@@ -37,7 +38,7 @@ BESIDE = {
     "run-falls-back-to-queued": {"RUN-ST-08", "RUN-ST-11"},
     "run-found-through-any-thread": {"RUN-ID-01"},
     "run-goes-on-without-outputs": {"RUN-CMD-12"},
-    "run-ids-repeat": {"RUN-CMD-09"},
+    "run-ids-repeat": {"RUN-CMD-09", "RUN-ID-07"},
     "run-ignores-its-assistant": {"RUN-OV-null"},
     "run-ignores-tools": {"RUN-CMD-12", "RUN-OV-tool_choice"},
     "run-names-another-thread": {"RUN-ID-07"},
@@ -103,6 +104,19 @@ def test_an_honest_gateway_passes_and_every_unit_is_judged(tmp_path: Path) -> No
     assert {report.nodeid: report.reason for report in reports if report.verdict is not Verdict.PASS} == {}
     units = {(entry["id"], operation) for entry in JUDGED for operation in entry["operations"]}
     assert units - judged(reports) == set()
+
+
+def test_a_gateway_too_fast_to_be_cancelled_is_not_accused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where no run is ever seen in progress, what that state is needed for is not applicable."""
+    for name in ("QUEUED_S", "IN_PROGRESS_S", "WORD_S"):
+        monkeypatch.setattr(run_engine, name, 0.0)
+    (report,) = tell(tmp_path, ["run-cancelled-at-work"])
+    assert (report.verdict, report.findings) == (Verdict.NOT_APPLICABLE, [])
+    verdicts = {(result.requirement, result.operation): result.verdict for result in report.results}
+    assert verdicts["RUN-CMD-04", "cancelRun"] is Verdict.NOT_APPLICABLE
+    assert verdicts["RUN-ST-02", "createRun"] is Verdict.PASS
 
 
 def test_requirements_name_only_stories_that_give_occasion() -> None:

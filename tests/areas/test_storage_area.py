@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import random
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from conformance.checks.registry import Undecided, get_check
 from conformance.contract import Contract, load_contract
 from conformance.contract.requirements import Requirements, load_requirements
 from conformance.contract.resources import load_graph
 from conformance.exercise.scenarios import scenarios
 from conformance.model import Exchange, Kind
 from tests.areas.harness import failed, judged
-from tests.areas.makers import context_of, exchange, verdicts
+from tests.areas.makers import exchange, spoil, verdicts
 from tests.areas.sharing import Teller
 
 AREAS = frozenset({"vector-stores", "files", "batch", "fine-tuning"})
@@ -79,49 +75,8 @@ def test_an_honest_gateway_fails_nothing_and_leaves_nothing_unjudged(
     assert [(report.nodeid, report.reason) for report in reports if report.reason] == []
     units = {unit for unit in requirements.universe if requirements.get(unit[0]).area in AREAS}
     assert units - judged(reports) == set()
-    _hostile(exchanges, requirements)
-
-
-ODD: tuple[Any, ...] = (None, 0, -1, 1.5, True, "", "other", [], {}, [None], [[]], {"a": {}}, [{"id": []}])
-
-
-def _hostile(exchanges: tuple[Exchange, ...], requirements: Requirements) -> None:
-    chance = random.Random(7)
-    checks = [get_check(one.check) for one in requirements.all if one.area in AREAS and one.check]
-    context = context_of(requirements.contract)
-    items = {one.item for one in exchanges}
-    for item in sorted(items):
-        mine = [one for one in exchanges if one.item == item]
-        for _ in range(12):
-            spoiled = [_spoiled(one, chance) for one in mine]
-            for check in checks:
-                assert all(
-                    one is None or isinstance(one, list | tuple | Undecided)
-                    for _, one in check(spoiled, context)
-                )
-
-
-def _spoiled(one: Exchange, chance: random.Random) -> Exchange:
-    def spoil(body: bytes) -> bytes:
-        try:
-            value = json.loads(body)
-        except ValueError:
-            return body
-        return json.dumps(_replaced(value, chance)).encode()
-
-    request = dataclasses.replace(one.request, body=spoil(one.request.body))
-    response = one.response and dataclasses.replace(one.response, body=spoil(one.response.body))
-    return dataclasses.replace(one, request=request, response=response)
-
-
-def _replaced(value: Any, chance: random.Random) -> Any:
-    if chance.random() < 0.12:
-        return chance.choice(ODD)
-    if isinstance(value, dict):
-        return {name: _replaced(inner, chance) for name, inner in value.items()}
-    if isinstance(value, list):
-        return [_replaced(inner, chance) for inner in value]
-    return value
+    checks = [one.check for one in requirements.all if one.area in AREAS and one.check]
+    spoil(exchanges, checks, requirements.contract)
 
 
 # What an honest target may do

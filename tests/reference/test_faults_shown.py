@@ -13,7 +13,9 @@ from wire import Wire, events_of, serving
 
 import conformance.reference
 from conformance.reference import behaviours
+from conformance.reference.deviations import _DEVIATIONS
 from conformance.reference.faults import DROPPED, FAULTS, FORGOTTEN
+from conformance.reference.runs import IGNORED
 from conformance.reference.server import Options, Running, UnknownFaultError
 
 CHAT = {"model": "reference-chat", "messages": [{"role": "user", "content": "Hello there"}]}
@@ -29,13 +31,27 @@ def wire() -> Iterator[Wire]:
 def test_every_declared_fault_is_shown_somewhere_and_every_shown_one_declared() -> None:
     """An undeclared name could never be switched on; one nobody asks for would change nothing."""
     behaviours.load()
-    asked = {*DROPPED, *FORGOTTEN}
+    asked = {*DROPPED, *FORGOTTEN, *IGNORED, *(one.name for one in _DEVIATIONS)}
     for path in SOURCES.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        named = {
+            node.targets[0].id: node.value.args[0].value
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Assign)
+            and isinstance(node.targets[0], ast.Name)
+            and isinstance(node.value, ast.Call)
+            and node.value.args
+            and isinstance(node.value.args[0], ast.Constant)
+        }  # NAME = declare("name", …)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Call) and node.args:
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
-                if name in ("fault", "faulty", "on"):
+                if name not in ("fault", "faulty", "on"):
+                    continue
+                if isinstance(node.args[0], ast.Constant):
                     asked.add(str(node.args[0].value))
+                elif isinstance(node.args[0], ast.Name) and node.args[0].id in named:
+                    asked.add(named[node.args[0].id])
     assert asked == set(FAULTS)
 
 

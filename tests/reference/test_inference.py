@@ -245,7 +245,8 @@ def test_input_items_are_listed_in_pages(wire: Wire) -> None:
             break
         query = f"?order=asc&limit=2&after={page['last_id']}"
     assert seen == every
-    assert ok(wire.ask("GET", path), "listInputItems")["data"] == every[::-1]
+    assert ok(wire.ask("GET", path), "listInputItems")["data"] == every
+    assert ok(wire.ask("GET", f"{path}?order=desc"), "listInputItems")["data"] == every[::-1]
     before = ok(wire.ask("GET", f"{path}?order=asc&before={every[2]['id']}"), "listInputItems")
     assert before["data"] == every[:2]
     assert wire.ask("GET", f"{path}?after=item_none").status_code == 400

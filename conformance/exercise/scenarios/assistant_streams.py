@@ -7,10 +7,10 @@ import contextlib
 import json
 from typing import Any
 
-from conformance.exercise.scenarios.assistants import _FORCED, ended
+from conformance.exercise.scenarios.assistants import ended, outputs_for
 from conformance.exercise.scenarios.registry import scenario
-from conformance.exercise.scenarios.story import POLL_S, Reply, Story
-from conformance.exercise.world import Unprepared
+from conformance.exercise.scenarios.runs import FORCED
+from conformance.exercise.scenarios.story import POLL_MOST_S, POLL_S, Reply, Story
 
 _STREAMED = {"stream": True}
 _AT_LENGTH = "Count from 1 to 1000, each number in digits, without leaving one out."
@@ -58,14 +58,9 @@ async def stream_thread_and_run(story: Story) -> None:
 async def stream_outputs(story: Story) -> None:
     """A run asks for outputs in its stream, is given them, and is followed from there to its end."""
     await story.make("thread")
-    run = await _confirm(story, await story.send("createRun", merge={**_STREAMED, **_FORCED}))
-    action = run.get("required_action") or {}
-    pending = (action.get("submit_tool_outputs") or {}).get("tool_calls") or []
-    if not pending:
-        raise Unprepared("the stream of a run with a forced function did not ask for outputs")
-    outputs = [{"tool_call_id": call["id"], "output": "Sunny, 21 degrees."} for call in pending]
-    body = {"tool_outputs": outputs, **_STREAMED}
-    path = {"thread_id": run["thread_id"], "run_id": run["id"]}
+    run = await _confirm(story, await story.send("createRun", merge={**_STREAMED, **FORCED}))
+    body = {"tool_outputs": outputs_for(run), **_STREAMED}
+    path = {"thread_id": run.get("thread_id"), "run_id": run.get("id")}
     reply = await story.send("submitToolOuputsToRun", path=path, body=body)
     await _confirm(story, reply)
 
@@ -78,7 +73,7 @@ async def stream_outputs(story: Story) -> None:
 )
 async def stream_thread_and_run_waiting(story: Story) -> None:
     """A thread and its run are followed as events until the run waits for outputs."""
-    await _confirm(story, await story.send("createThreadAndRun", merge={**_STREAMED, **_FORCED}))
+    await _confirm(story, await story.send("createThreadAndRun", merge={**_STREAMED, **FORCED}))
 
 
 @scenario("stream-incomplete", "createRun", "getRun", needs=("chat", "streaming"))
@@ -114,13 +109,15 @@ async def stream_cancelled(story: Story) -> None:
 
 async def _cancel_first(story: Story, path: dict[str, Any], followed: asyncio.Task[Reply]) -> None:
     """Cancel the first run that a thread lists, unless its stream is over before."""
+    pause = POLL_S
     while not followed.done():
         listed = await story.send("listRuns", path=path)
         run = listed.get("data.0.id")
         if isinstance(run, str):
             await story.send("cancelRun", path={**path, "run_id": run})
             return
-        await asyncio.sleep(POLL_S)
+        await asyncio.sleep(pause)
+        pause = min(1.5 * pause, POLL_MOST_S)
 
 
 @scenario("run-not-streamed", "createRun", "createThreadAndRun", needs=("chat",))

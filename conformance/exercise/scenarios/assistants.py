@@ -5,20 +5,13 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
+from conformance.exercise.binding import pick
 from conformance.exercise.scenarios.registry import scenario
+from conformance.exercise.scenarios.runs import ENDED, function
 from conformance.exercise.scenarios.story import Reply, Story
 from conformance.exercise.world import Unprepared
 
-_ENDED = frozenset({"completed", "failed", "cancelled", "incomplete", "expired"})
-_WEATHER: dict[str, Any] = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Weather of a city",
-        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-    },
-}
-_FORCED = {"tools": [_WEATHER], "tool_choice": {"type": "function", "function": {"name": "get_weather"}}}
+_WEATHER = function("get_weather")
 _DETAILED: dict[str, Any] = {
     "description": "Answers short questions.",
     "instructions": "Answer in one word.",
@@ -36,7 +29,17 @@ _TOO_LONG: tuple[dict[str, Any], ...] = (
 
 def ended(value: Any) -> bool:
     """Whether a run as JSON has ended."""
-    return isinstance(value, dict) and value.get("status") in _ENDED
+    return isinstance(value, dict) and value.get("status") in ENDED
+
+
+def outputs_for(run: Any) -> list[dict[str, str]]:
+    """An output for each call that a run as JSON asks for; Unprepared where it asks for none."""
+    calls = pick(run, "required_action.submit_tool_outputs.tool_calls")
+    names = [pick(call, "id") for call in calls] if isinstance(calls, list) else []
+    found = [{"tool_call_id": one, "output": "Sunny, 21 degrees."} for one in names if isinstance(one, str)]
+    if not found:
+        raise Unprepared("a run with a forced function does not say which outputs it asks for")
+    return found
 
 
 # assistants
@@ -225,7 +228,7 @@ async def run_left_behind(story: Story) -> None:
     run = await _run(story)
     await _read_messages(story, run, "MSG-07", "MSG-10")
     for step in await _read_steps(story, run, "STEP-15"):
-        made = step.get("step_details", {}).get("message_creation", {}).get("message_id")
+        made = pick(step, "step_details.message_creation.message_id")
         if isinstance(made, str):
             await story.send("getMessage", path={"message_id": made}, about="STEP-09")
     await story.send("listRunSteps", path=run, about="STEP-03")
@@ -238,9 +241,7 @@ async def run_tool_steps(story: Story) -> None:
     made = await story.make("run_requiring_action")
     run = {"run_id": made.id}
     await _read_steps(story, run, "STEP-06", "STEP-10", "STEP-11")
-    pending = made.value["required_action"]["submit_tool_outputs"]["tool_calls"]
-    outputs = [{"tool_call_id": call["id"], "output": "Sunny, 21 degrees."} for call in pending]
-    await story.send("submitToolOuputsToRun", path=run, body={"tool_outputs": outputs})
+    await story.send("submitToolOuputsToRun", path=run, body={"tool_outputs": outputs_for(made.value)})
     with contextlib.suppress(Unprepared):  # a forced model may ask again; what it left is read all the same
         await story.poll("getRun", _settled, path=run, within=120)
     await _read_steps(story, run, "STEP-03", "STEP-10", "STEP-12")

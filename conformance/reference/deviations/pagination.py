@@ -23,7 +23,6 @@ LISTS = (
     "listFineTuningJobCheckpoints",
 )
 SKIPS = declare("pages-skip-an-item", "a page after a cursor leaves out the item that follows the cursor")
-REPEATS = declare("pages-repeat-the-cursor", "a page after a cursor begins with the item the cursor names")
 NO_BEFORE = declare("list-ignores-before", "lists ignore before")
 STARTS_OVER = declare(
     "unknown-cursor-starts-over", "a cursor that names nothing is answered by the first page"
@@ -54,10 +53,6 @@ def distorted(
         at = ordered.index(query["after"])
         if call.fault(SKIPS) and at + 1 < len(ordered):
             query["after"] = ordered[at + 1]
-        if call.fault(REPEATS):
-            query.pop("after")
-            if at:
-                query["after"] = ordered[at - 1]
     return records, query
 
 
