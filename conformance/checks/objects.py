@@ -6,6 +6,7 @@ exchanges that showed them do not overlap.
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -155,7 +156,7 @@ def before(first: View, second: View) -> bool:
 def ordered_pairs(history: Sequence[View]) -> Iterator[tuple[View, View]]:
     """Pairs of neighbouring views whose order is proven."""
     ordered = sorted(history, key=lambda view: (view.exchange.ended, view.position))
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in itertools.pairwise(ordered):
         if before(first, second):
             yield first, second
 
