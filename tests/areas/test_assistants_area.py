@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from areas.harness import failed, judged, tell
 from conformance.checks.assistants import same_model
 from conformance.checks.comparing import carries, differing
 from conformance.checks.registry import Context, Outcome, Undecided, get_check
@@ -17,7 +18,6 @@ from conformance.contract.requirements import Requirements, load_requirements
 from conformance.contract.resources import load_graph
 from conformance.exercise.scenarios import scenarios
 from conformance.model import Credential, Exchange, Kind, Purpose, Request, Requirement, Response
-from tests.areas.harness import failed, judged, tell
 
 AREAS = frozenset({"assistants", "threads", "messages", "run-steps", "sse-assistants"})
 STORIES = tuple(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
+from areas.harness import failed, judged, tell
 from conformance.checks import chat_streams, embeddings, media
 from conformance.checks import known_checks as checks_by_name
 from conformance.checks.answers import form, same_model
@@ -19,7 +20,6 @@ from conformance.checks.registry import Undecided
 from conformance.contract.locate import find_specs
 from conformance.generation.files import content
 from conformance.model import Credential, Exchange, Purpose, Request, Response
-from tests.areas.harness import failed, judged, tell
 
 ENTRIES = yaml.safe_load(
     (find_specs(None) / "portkey" / "requirements" / "inference.yaml").read_text("utf-8")

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from areas.harness import failed, judged, tell
 from conformance.checks.registry import Context, Undecided, get_check, known_checks
 from conformance.contract import Contract, load_contract, validators
 from conformance.contract.requirements import Requirements, load_requirements
 from conformance.contract.resources import load_graph
 from conformance.exercise.scenarios import scenarios
 from conformance.model import Credential, Exchange, Purpose, Request, Response
-from tests.areas.harness import failed, judged, tell
 
 STORIES = tuple(name for name in scenarios() if name.startswith("pages-of-"))
 PRIVATE = ("pages-of-messages", "pages-of-input-items")

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from areas.harness import failed, judged
+from areas.makers import exchange, spoil, stream, verdicts
+from areas.sharing import Teller
 from conformance.contract import Contract, load_contract
 from conformance.contract.requirements import Requirements, load_requirements
 from conformance.contract.resources import load_graph
 from conformance.exercise.scenarios import scenarios
 from conformance.model import Exchange, Kind
-from tests.areas.harness import failed, judged
-from tests.areas.makers import exchange, spoil, stream, verdicts
-from tests.areas.sharing import Teller
 
 NAMES = ("RSP-", "RSE-")
 STORIES = tuple(name for name in scenarios() if name.startswith("response-"))

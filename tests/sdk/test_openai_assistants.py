@@ -8,7 +8,7 @@ from typing import Any
 import openai
 import pytest
 
-from tests.sdk.conftest import Client
+from sdk.conftest import Client
 
 WEATHER = {
     "type": "function",

@@ -10,7 +10,7 @@ from itertools import islice
 import openai
 import pytest
 
-from tests.sdk.conftest import Client
+from sdk.conftest import Client
 
 SAID = [{"role": "user", "content": "Reply with the word ok."}]
 QUICK = 20  # milliseconds between the SDK's polls
