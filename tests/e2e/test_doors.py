@@ -116,7 +116,11 @@ def _readable_by_machines(execution: Ended) -> None:
     ]
     assert len(results) == total
     assert len({one["historyId"] for one in results}) == total
-    feature = {one["id"]: group["name"] for group in execution.card["groups"] for one in group["list"]}
+    feature = {
+        one["id"]: group["name"]
+        for group in execution.card["groups"]
+        for one in (*group["list"], *group["out_of_scope"])
+    }
     for result in results:
         labels = {label["name"]: label["value"] for label in result["labels"]}
         assert labels["feature"] == feature[labels["story"]]

@@ -19,7 +19,7 @@ class Client:
     model: str
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def client() -> Iterator[Client]:
     """Base URL and key are all that is set: what else the SDK sends is its own."""
     with Running(Options(port=0, speed=0.5)) as gateway:
