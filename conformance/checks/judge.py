@@ -66,6 +66,9 @@ class Judge:
         self._units = frozenset(requirements.universe)
         self._single: dict[str, list[tuple[Requirement, Check]]] = {}
         self._sequences: list[tuple[Requirement, SequenceCheck]] = []
+        self._spoken_of: dict[str, set[str]] = {}
+        for name, operation in self._units:
+            self._spoken_of.setdefault(name, set()).add(operation)
         for requirement in requirements.all:
             if requirement.kind is not Kind.JUDGED:
                 continue
@@ -112,7 +115,10 @@ class Judge:
             for requirement, single in self._single.get(exchange.operation, ()):
                 if (outcome := single(exchange, self._context)) is not None:
                     yield requirement, exchange, outcome
+        present = {exchange.operation for exchange in given}
         for requirement, check in self._sequences:
+            if self._spoken_of.get(requirement.id, self._known).isdisjoint(present):
+                continue
             for exchange, outcome in check(given, self._context):
                 if outcome is not None and (requirement.id, exchange.operation) in self._units:
                     yield requirement, exchange, outcome

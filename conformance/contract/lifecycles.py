@@ -84,12 +84,17 @@ class Machine:
 
 def load_lifecycles(contract: Contract) -> Mapping[str, Machine]:
     """The machines of a contract by name; ContractError names the entry at fault."""
-    return _read(find_specs(contract.specs_dir) / contract.name / "lifecycles.yaml")
+    return _of(contract.specs_dir, contract.name)
 
 
 def packaged_lifecycles() -> Mapping[str, Machine]:
     """The machines of the contract that comes with the suite."""
     return _read(find_specs(None) / _PACKAGED / "lifecycles.yaml")
+
+
+@cache
+def _of(specs_dir: Path | None, name: str) -> Mapping[str, Machine]:
+    return _read(find_specs(specs_dir) / name / "lifecycles.yaml")
 
 
 @cache

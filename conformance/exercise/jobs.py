@@ -11,7 +11,6 @@ from conformance.exercise.plan import NotAllowedError, Plan
 from conformance.exercise.scenarios import Scenario, scenarios
 from conformance.exercise.scenarios.story import NotShown, Story
 from conformance.exercise.world import Unprepared, World
-from conformance.generation.canonical import canonical_case
 from conformance.generation.variants import credential_cases, method_cases, stream_case, unknown_id_cases
 from conformance.model import Case, Credential, Exchange, Purpose, Verdict
 from conformance.target import Ledger, Session
@@ -51,14 +50,14 @@ class Done:
 
 def cases_of(plan: Plan, job: Job) -> tuple[Sequence[Case], str]:
     """The cases a job sends and, when there are none, why."""
-    contract, graph, operation = plan.contract, plan.graph, job.operation
+    operation = job.operation
     if job.concern in _FROM_CORPUS:
         if job.concern != "examples" and "once" in plan.usage(operation).flags:
             return (), "what it acts on cannot be made again; only the canonical request is sent"
         purpose = _FROM_CORPUS[job.concern]
         found = tuple(case for case in plan.corpus.cases(operation) if case.purpose is purpose)
         return found, plan.corpus.gap(operation, purpose) if not found else ""
-    canonical = canonical_case(contract, graph, operation)
+    canonical = plan.canonical(operation)
     if job.concern == "canonical":
         return (canonical,), ""
     if job.concern == "stream":
@@ -66,7 +65,7 @@ def cases_of(plan: Plan, job: Job) -> tuple[Sequence[Case], str]:
     if job.concern == "unknown-id":
         return unknown_id_cases(canonical, plan.usage(operation)), "it takes no id"
     if job.concern == "method":
-        return method_cases(contract, canonical), "every method of the path is documented"
+        return method_cases(plan.contract, canonical), "every method of the path is documented"
     credential = Credential(job.concern)
     if credential is not Credential.ABSENT and not plan.target.has(credential):
         return (), f"the target file names no {credential} credential"

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import Any
 
 from conformance.exercise.plan import Plan
-from conformance.generation.canonical import canonical_case
 from conformance.generation.serialise import fill_path, wire
 from conformance.model import Case, Operation, Purpose
 from conformance.target import Outgoing
@@ -47,5 +46,5 @@ def outgoing(
 
 def probe_of(plan: Plan, operation: Operation, item: str = "preflight") -> Outgoing:
     """The request that asks whether the target is there."""
-    case = canonical_case(plan.contract, plan.graph, operation.id)
+    case = plan.canonical(operation.id)
     return outgoing(plan, replace(case, purpose=Purpose.PREFLIGHT, id="preflight"), item)

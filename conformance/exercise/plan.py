@@ -13,6 +13,7 @@ from conformance.contract.profiles import Profile
 from conformance.contract.requirements import Requirements
 from conformance.contract.resources import Graph, Resource, Usage
 from conformance.exercise.binding import parts_of, symbol_of
+from conformance.generation.canonical import canonical_case
 from conformance.generation.corpus import Corpus
 from conformance.model import Case, Credential, Operation, Purpose
 from conformance.target import Target
@@ -56,6 +57,7 @@ class Plan:
     marker: str
     worker: str = "main"
     halt: Halt = field(default_factory=Halt)
+    _canonical: dict[str, Case] = field(default_factory=dict, repr=False)
     _serial: Iterator[int] = field(default_factory=lambda: itertools.count(1))
 
     def serial(self) -> str:
@@ -64,6 +66,13 @@ class Plan:
 
     def epoch(self) -> int:
         return int(time.time())
+
+    def canonical(self, operation: str) -> Case:
+        """The narrowest honest request of an operation, its ids still symbols."""
+        case = self._canonical.get(operation)
+        if case is None:
+            case = self._canonical[operation] = canonical_case(self.contract, self.graph, operation)
+        return case
 
     def usage(self, operation: str) -> Usage:
         return self.graph.usage(operation)

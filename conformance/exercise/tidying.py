@@ -7,7 +7,6 @@ from pathlib import Path
 
 from conformance.exercise.outgoing import outgoing
 from conformance.exercise.plan import Plan
-from conformance.generation.canonical import canonical_case
 from conformance.model import Case, Purpose
 from conformance.target import Entry, Ledger, Session
 
@@ -52,5 +51,5 @@ async def _remove(plan: Plan, ledger: Ledger, entries: list[Entry]) -> int:
 
 def removal_case(plan: Plan, operation: str) -> Case:
     """A delete, or stop, without query and body, with the headers its operation requires."""
-    case = canonical_case(plan.contract, plan.graph, operation)
+    case = plan.canonical(operation)
     return Case(id=f"{operation}:cleanup", operation=operation, purpose=Purpose.CLEANUP, headers=case.headers)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import gc
 import json
 import resource
 import sys
@@ -100,6 +101,7 @@ class Worker:
             lambda: load_contract(settings.contract, specs_dir=settings.specs_dir, strictness="lenient"),
         )
         self._engine = Engine(self.plan, session, self.ledger, concurrency=session.concurrency)
+        gc.freeze()  # contract, graph and validators live to the end: no need to look at them again
 
     def start(self, jobs: Iterable[Job]) -> None:
         """Work ahead on these jobs, in this order."""

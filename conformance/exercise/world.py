@@ -15,7 +15,6 @@ from conformance.exercise.binding import UnboundError, bind, iso_at, parts_of, p
 from conformance.exercise.outgoing import outgoing, probe_of
 from conformance.exercise.plan import Plan
 from conformance.exercise.tidying import GONE, removal_case
-from conformance.generation.canonical import canonical_case
 from conformance.generation.serialise import fill_path
 from conformance.model import NOT_SENT, Case, Credential, Exchange, Failure, Purpose
 from conformance.target import Ledger, Sent, Session
@@ -179,7 +178,7 @@ class World:
 
     def _creation(self, resource: Resource) -> Case:
         assert resource.create is not None
-        case = canonical_case(self.plan.contract, self.plan.graph, resource.create)
+        case = self.plan.canonical(resource.create)
         case = replace(case, purpose=Purpose.PREPARE, id=f"{resource.create}:prepare:{resource.name}")
         template = resource.request
         if template is None:
@@ -251,7 +250,7 @@ class World:
     async def _read(
         self, operation: str, purpose: Purpose = Purpose.PREPARE, path: Mapping[str, Any] | None = None
     ) -> Any:
-        case = canonical_case(self.plan.contract, self.plan.graph, operation)
+        case = self.plan.canonical(operation)
         case = replace(case, purpose=purpose, id=f"{operation}:{purpose}", path=path or case.path)
         await self._prepare(case)
         sent = await self._exchange(bind(case, self._lookup))

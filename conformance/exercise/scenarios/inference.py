@@ -12,7 +12,6 @@ from typing import Any
 from conformance.exercise.scenarios.registry import scenario
 from conformance.exercise.scenarios.story import NotShown, Story
 from conformance.exercise.world import Unprepared
-from conformance.generation.canonical import canonical_case
 from conformance.model import Purpose
 
 CHAT, COMPLETION, EMBED = "createChatCompletion", "createCompletion", "createEmbedding"
@@ -275,7 +274,7 @@ async def model_found(story: Story) -> None:
 @scenario("model-deleted", "deleteModel", "retrieveModel")
 async def model_deleted(story: Story) -> None:
     """A model that the target file gives away is deleted, and is gone then."""
-    case = canonical_case(story.plan.contract, story.plan.graph, "deleteModel")
+    case = story.plan.canonical("deleteModel")
     story.plan.permit("deleteModel", case)
     several = story.plan.target.given_lists.get("disposable_models", ())
     path = {"model": several[-1]} if several else dict(case.path)
@@ -289,6 +288,6 @@ async def model_deleted(story: Story) -> None:
 async def realtime_opened(story: Story) -> None:
     """A realtime connection is opened, greets, and is closed; the same request without an upgrade follows."""
     await story.send("connectRealtime", about=("RT-01", "RT-02"))
-    case = canonical_case(story.plan.contract, story.plan.graph, "connectRealtime")
+    case = story.plan.canonical("connectRealtime")
     plain = replace(case, purpose=Purpose.SCENARIO, id="connectRealtime:plain", method="GET")
     await story.world.step(plain, {"about": ["RT-03"], "plain": True})

@@ -11,7 +11,6 @@ from typing import Any
 from conformance import sse
 from conformance.exercise.binding import pick
 from conformance.exercise.world import Made, Unprepared, World
-from conformance.generation.canonical import canonical_case
 from conformance.model import Exchange, Purpose
 
 POLL_S = 0.02
@@ -92,7 +91,7 @@ class Story:
         await (``refused``, ``accepted``): both stand in the exchange's facts. With ``keep`` false what
         the step creates is not bound to its resource's name (it is still removed).
         """
-        case = canonical_case(self.plan.contract, self.plan.graph, operation)
+        case = self.plan.canonical(operation)
         names = (about,) if isinstance(about, str) else tuple(about)
         case = replace(case, purpose=Purpose.SCENARIO, id=f"{operation}:scenario")
         if path is not None:
