@@ -79,7 +79,7 @@ class MemoryWatch(threading.Thread):
         self.join()
 
 
-def watched(command: list[str], **environment: str) -> tuple[str, float, MemoryWatch]:
+def watched(command: list[str], folder: str = ".", **environment: str) -> tuple[str, float, MemoryWatch]:
     """Run a command to its end → its output, its seconds, and the memory it took."""
     began = time.monotonic()
     process = subprocess.Popen(
@@ -87,6 +87,7 @@ def watched(command: list[str], **environment: str) -> tuple[str, float, MemoryW
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=folder,
         env={**os.environ, **environment},
     )
     watch = MemoryWatch(process.pid)
@@ -135,7 +136,8 @@ def theirs(max_examples: int) -> Measured:
             "--url", gateway.announcement["base_urls"]["data"], "-H", f"x-portkey-api-key: {key}",
             "--max-examples", str(max_examples), "--checks", "all", "--continue-on-failure",
         ]  # fmt: skip
-        output, seconds, watch = watched(command)
+        with tempfile.TemporaryDirectory() as folder:  # it leaves files where it runs
+            output, seconds, watch = watched(command, folder)
     counts = re.findall(r"([\d,]+) generated", output)
     if not counts:
         raise SystemExit(f"schemathesis did not say how many requests it made:\n{output[-3000:]}")
