@@ -81,6 +81,7 @@ def scorecard(execution: Execution) -> Card:
         "levels": _by_level(counted, levels),
         "findings": {"total": len(findings), "listed": len(shown), "list": shown},
         "groups": groups,
+        "areas": _areas(requirements, counted),
         "requirements": requirements,
         "items": {
             "total": len(execution.items),
@@ -322,6 +323,37 @@ def _requirement(requirement: Requirement, counted: Iterable[Result]) -> Card:
         "units": units,
         "counts": _counts(mine),
     }
+
+
+def _areas(requirements: Iterable[Card], counted: Iterable[Result]) -> list[Card]:
+    """Requirements of each area: how many are judged, in part, not, or do not apply; the rest (observed,
+    duties of the suite) is counted apart. ``reason`` is the most frequent one of a unit left open."""
+    found: dict[str, Card] = {}
+    area_of: dict[str, str] = {}
+    words = {
+        "judged": "judged",
+        "partly": "partly",
+        "unjudged": "unjudged",
+        "not applicable": "not_applicable",
+    }
+    for one in requirements:
+        area = area_of[one["id"]] = one["area"] or "other"
+        row = found.setdefault(
+            area,
+            {"area": area, "total": 0, **dict.fromkeys(words.values(), 0), "other_kinds": 0, "reason": ""},
+        )
+        if one["kind"] == Kind.JUDGED:
+            row["total"] += 1
+            row[words[one["state"]]] += 1
+        else:
+            row["other_kinds"] += 1
+    reasons: dict[str, Counter[str]] = {}
+    for result in counted:
+        if result.verdict is Verdict.INCONCLUSIVE and result.requirement in area_of:
+            reasons.setdefault(area_of[result.requirement], Counter())[result.reason] += 1
+    for area, told in reasons.items():
+        found[area]["reason"] = _line(told.most_common(1)[0][0])
+    return list(found.values())
 
 
 def _unnamed(id_: str) -> Requirement:

@@ -117,6 +117,7 @@ def render(card: Card, *, report: str = "") -> RenderableType:
     parts: list[RenderableType] = [_group_table(card)]
     if card["findings"]["total"]:
         parts += ["", _finding_lines(card)]
+    parts += ["", *_area_lines(card)]
     gaps = _gap_lines(card)
     if gaps:
         parts += ["", *gaps]
@@ -194,6 +195,24 @@ def _finding_lines(card: Card) -> RenderableType:
     if rest > 0:
         lines.append(Text(f"     and {rest:,} more in the report", "dim"))
     return Group(*lines)
+
+
+def _area_lines(card: Card) -> list[RenderableType]:
+    """Requirements judged of all, area by area; those with a gap on lines of their own, with the reason."""
+    whole = Text()
+    gaps: list[Text] = []
+    for area in card["areas"]:
+        applicable = area["total"] - area["not_applicable"]
+        if not applicable:
+            continue
+        told = f"{plain(area['area'])} {area['judged']}/{applicable}"
+        if area["judged"] == applicable:
+            whole.append(("  " if whole else "") + told.replace(" ", "\N{NO-BREAK SPACE}"))
+        else:
+            gaps.append(
+                Text(f"  {told}: {plain(area['reason']) or 'judged on some operations only'}", "yellow")
+            )
+    return [Text("Requirements judged, by area", "bold"), whole, *gaps]
 
 
 def _gap_lines(card: Card) -> list[RenderableType]:

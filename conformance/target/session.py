@@ -17,6 +17,7 @@ import httpx
 
 from conformance.errors import TargetFileError
 from conformance.model import Credential, Exchange, Failure, Plane, Purpose, Request, Response
+from conformance.sse import Parser
 from conformance.target.budget import Breaker, Budget, Pacer
 from conformance.target.outcome import Outcome, explain, has_body
 from conformance.target.profile import Target
@@ -35,6 +36,7 @@ from conformance.target.wire import (
 
 PROBE_TIMEOUT = 10.0  # seconds of silence while the target has never answered anything
 KEEP_ALIVE = 4.0  # seconds; under the 5 of common servers, so that idle connections are ours to close
+MAX_EVENT_TIMES = 1000  # of one stream, kept as facts
 MAX_THROTTLED = 3  # times one request is sent again after a Retry-After
 _IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "PUT", "DELETE"})
 _ENCODED = frozenset({"gzip", "x-gzip", "deflate"})
@@ -386,14 +388,17 @@ class Session:
             events = outcome.media_type == "text/event-stream"
             longest = self.target.timeouts.stream if events else self.target.timeouts.total
             deadline.reschedule(asyncio.get_running_loop().time() + (out.timeout or longest))
-            chunks = 0
+            chunks, parser, times = 0, Parser(), list[float]()
             async for chunk in response.aiter_stream():
                 if events and chunk:
                     outcome.facts.setdefault("first_byte", self.now())
                     chunks += 1
+                    if len(times) < MAX_EVENT_TIMES and not outcome.header("content-encoding"):
+                        times += [round(self.now(), 4)] * len(parser.feed(chunk))
                 body.feed(chunk)
             if events:
                 outcome.facts["chunks"] = chunks
+                outcome.facts["event_times"] = times[:MAX_EVENT_TIMES]
             stream = response.extensions.get("network_stream")
             if isinstance(stream, Stream) and has_body(out.method, outcome):
                 chunked = outcome.header("transfer-encoding")

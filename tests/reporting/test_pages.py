@@ -184,7 +184,7 @@ def test_the_terminal_obeys_no_target(small: Make, hostile: str) -> None:
     console = Console(file=out, width=150, force_terminal=True, color_system="truecolor")
     console.print(render(scorecard(small((failed, unsure)))))
     text = out.getvalue()
-    assert text.count("alert(1)</script>red") == text.count("[bold]") == 2
+    assert text.count("alert(1)</script>red") == text.count("[bold]") == 3
     assert "\x1b]0;" not in text
     assert "\x1b[31mred" not in text
     assert not re.search("[\x00\u202e\ud800]", text)

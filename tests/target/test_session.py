@@ -265,6 +265,9 @@ def test_a_stream_shows_when_its_first_byte_came() -> None:
     assert exchange.failure is None
     assert sent.raw == b"data: 0\n\ndata: 1\n\ndata: 2\n\n"
     assert exchange.facts["chunks"] == 3
+    times = exchange.facts["event_times"]
+    assert times == sorted(times)
+    assert times[-1] - times[0] >= 0.1, "events that came apart must show times apart"
     assert exchange.facts["first_byte"] - exchange.started < 0.1
     assert exchange.ended - exchange.facts["first_byte"] >= 0.2
 
