@@ -137,12 +137,14 @@ class Explorer:
 
     def __post_init__(self) -> None:
         self.until = time.monotonic() + self.bounds.seconds
+        self.stopped = False  # by time, or by an interrupt
         requirements = self.plan.requirements.all
         # Those that stories are told for: what holds of any single answer, other items look after.
         self._watched = {one.id for one in requirements if one.scenarios and one.level is Level.MUST}
 
     def check_time(self) -> None:
         if self.plan.halt.on or time.monotonic() > self.until:
+            self.stopped = True
             raise EnoughError
 
     def begin(self) -> World:
@@ -432,12 +434,14 @@ def _tell(explorer: Explorer, job: Job, plan: Plan) -> str:
         tell_at_random(machine, settings=chosen)  # type: ignore[arg-type]  # any factory will do
     except BrokenError:
         return ""
-    except EnoughError:
+    except (EnoughError, Flaky) as end:
         if explorer.plan.halt.on:
             return "interrupted"
-        if explorer.shortest is None:
+        if explorer.shortest is None and (explorer.stopped or isinstance(end, EnoughError)):
+            # Hypothesis takes a sequence that we cut short for one that is answered differently.
             return f"stopped after {explorer.bounds.seconds:g} s and {explorer.sequences} sequences"
-    except Flaky:
+        if explorer.stopped or isinstance(end, EnoughError):
+            return ""
         # What was seen was seen, and stays judged; it only cannot be made shorter with confidence.
         return "the same sequence was answered differently when told again"
     return ""
