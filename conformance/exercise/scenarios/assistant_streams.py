@@ -91,6 +91,21 @@ async def stream_failed(story: Story) -> None:
     await _confirm(story, await story.send("createRun", merge={**_STREAMED, "model": {"$model": "failing"}}))
 
 
+@scenario("stream-expired", "createRun", "getRun", needs=("chat", "streaming", "expiring"))
+async def stream_expired(story: Story) -> None:
+    """A run of the model that is declared never to end is followed as events until it expires."""
+    await story.make("thread")
+    await _confirm(story, await story.send("createRun", merge={**_STREAMED, "model": {"$model": "expiring"}}))
+
+
+@scenario("stream-overrides", "createRun", "getRun", needs=("chat", "streaming"))
+async def stream_overrides(story: Story) -> None:
+    """What a streamed run was asked for is what its events and the run itself show."""
+    await story.make("thread")
+    asked = {"instructions": "Answer briefly.", "metadata": {"streamed": "yes"}, "temperature": 0.5}
+    await _confirm(story, await story.send("createRun", merge={**_STREAMED, **asked}))
+
+
 @scenario("stream-cancelled", "createRun", "getRun", needs=("chat", "streaming"))
 async def stream_cancelled(story: Story) -> None:
     """A run is cancelled while it is followed as events, if it is slow enough for that."""
